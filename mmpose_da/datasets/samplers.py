@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from mmpose.registry import DATA_SAMPLERS
+from torch.utils.data import Sampler
+
+from .mixed_domain_dataset import MixedDomainDataset
+
+
+@DATA_SAMPLERS.register_module()
+class MixedDomainBatchSampler(Sampler):
+    """Batches with a fixed number of samples of each domain, in the domains' order.
+
+    It is the ``batch_sampler`` of a data loader whose dataset is a
+    :class:`MixedDomainDataset`::
+
+        train_dataloader = dict(
+            batch_size=64,
+            sampler=dict(type='DefaultSampler', shuffle=True),
+            batch_sampler=dict(
+                type='MixedDomainBatchSampler',
+                samples_per_domain=dict(source=32, target_unlabeled=32)))
+
+    The people of a domain are an endless stream of permutations, each a function of
+    the seed, the domain and its number in the stream. A batch takes the next ones of
+    each domain. A domain that lasts for less than an epoch starts every epoch with a
+    new permutation; a larger one goes on where the last epoch stopped, so that all its
+    people are seen. What an epoch yields depends on (seed, epoch) alone.
+
+    Ranks divide the batch: with the same number of samples in all, what several ranks
+    see together in a step is what one alone would see.
+
+    Args:
+        sampler (Sampler): MMEngine's ``DefaultSampler``, from which dataset, seed,
+            epoch, rank, world size and whether to shuffle are taken; built by MMEngine.
+        batch_size (int): Samples in a batch of one rank; given by MMEngine from the
+            data loader's config.
+        samples_per_domain (dict[str, int]): Samples of each domain in it.
+        epoch_domain (str, optional): The domain that is seen once in an epoch; the last
+            batch is filled up with its next permutation. Defaults to None, which means
+            the first domain.
+        drop_last (bool): Taken for MMEngine's sake; all batches are full.
+
+    Raises:
+        TypeError: The dataset is no :class:`MixedDomainDataset`.
+        ValueError: The counts don't name the dataset's domains or don't sum up to the
+            batch size.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        batch_size: int,
+        samples_per_domain: Mapping[str, int],
+        epoch_domain: str | None = None,
+        drop_last: bool = True,
+    ) -> None:
+        dataset = sampler.dataset
+        if not isinstance(dataset, MixedDomainDataset):
+            raise TypeError(
+                "MixedDomainBatchSampler needs a MixedDomainDataset, but the dataset is "
+                f"a {type(dataset).__name__}"
+            )
+        counts = dict(samples_per_domain)
+        if set(counts) != set(dataset.domains) or min(counts.values()) < 1:
+            raise ValueError(
+                f"samples_per_domain={counts} must give at least one sample of each "
+                f"domain of the dataset, which has {dataset.domains}"
+            )
+        if sum(counts.values()) != batch_size:
+            raise ValueError(
+                f"samples_per_domain={counts} makes batches of {sum(counts.values())}, "
+                f"but the data loader's batch_size is {batch_size}"
+            )
+        epoch_domain = epoch_domain or dataset.domains[0]
+        if epoch_domain not in counts:
+            raise ValueError(
+                f"epoch_domain='{epoch_domain}' is not one of {dataset.domains}"
+            )
+        self.sampler = sampler
+        self.counts = [counts[name] for name in dataset.domains]
+        self.sizes = dataset.lens
+        position = dataset.domains.index(epoch_domain)
+        world_count = self.counts[position] * sampler.world_size
+        self.num_batches = -(-self.sizes[position] // world_count)
+
+    def __len__(self) -> int:
+        """Batches of one rank in an epoch."""
+        return self.num_batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rank, world_size = self.sampler.rank, self.sampler.world_size
+        streams, offset = [], 0
+        for domain, (size, count) in enumerate(zip(self.sizes, self.counts)):
+            taken = self._taken_before(size, self.num_batches * count * world_size)
+            streams.append(self._stream(domain, size, taken, offset))
+            offset += size
+        for _ in range(self.num_batches):
+            batch = []
+            for stream, count in zip(streams, self.counts):
+                world = [next(stream) for _ in range(count * world_size)]
+                batch += world[rank * count : (rank + 1) * count]
+            yield batch
+
+    def _taken_before(self, size: int, per_epoch: int) -> int:
+        """How far a domain's stream has come before the present epoch."""
+        if per_epoch >= size:
+            per_epoch = -(-per_epoch // size) * size
+        return self.sampler.epoch * per_epoch
+
+    def _stream(self, domain: int, size: int, start: int, offset: int) -> Iterator[int]:
+        """The endless stream of one domain's global indices, from ``start`` on."""
+        number, skip = divmod(start, size)
+        while True:
+            order = self._permutation(domain, size, number)
+            yield from (offset + index for index in order[skip:])
+            number, skip = number + 1, 0
+
+    def _permutation(self, domain: int, size: int, number: int) -> list[int]:
+        if not self.sampler.shuffle:
+            return list(range(size))
+        generator = np.random.default_rng([self.sampler.seed, domain, number])
+        return generator.permutation(size).tolist()

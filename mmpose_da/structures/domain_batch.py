@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from mmpose.structures import PoseDataSample
+from torch import Tensor
+
+SOURCE = "source"
+TARGET_LABELED = "target_labeled"
+TARGET_UNLABELED = "target_unlabeled"
+
+#: The domains, in the order that they have in every batch.
+DOMAINS = (SOURCE, TARGET_LABELED, TARGET_UNLABELED)
+
+
+@dataclass
+class DomainBatch:
+    """One mixed batch of B images, seen by domain.
+
+    The domains follow each other in the order of :data:`DOMAINS`, so that each is a
+    slice. ``batch['source']``, ``batch['target']`` (both target domains) and so on give
+    the part of a domain, as a batch; one without images is a batch of length 0.
+
+    Attributes:
+        data_samples (Sequence[PoseDataSample]): B samples, each with its ``domain`` in
+            the metainfo. A sample without one counts as ``source``.
+        images (Tensor): Preprocessed images (B, 3, H, W).
+        features (dict[str, Tensor]): Feature maps (B, C, h, w) by name. ``'head'`` is
+            what the head sees; others are there because an adaptation asked for them.
+        heatmaps (Tensor, optional): The head's heatmaps (B, K, h', w').
+    """
+
+    data_samples: Sequence[PoseDataSample]
+    images: Tensor
+    features: dict[str, Tensor] = field(default_factory=dict)
+    heatmaps: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        self._slices = {}
+        start = 0
+        for domain, samples in groupby(self.domains):
+            stop = start + len(list(samples))
+            self._slices[domain] = slice(start, stop)
+            start = stop
+        if list(self._slices) != [d for d in DOMAINS if d in self._slices] or start != (
+            sum(s.stop - s.start for s in self._slices.values())
+        ):
+            raise ValueError(
+                f"the domains of a batch must follow each other in the order {DOMAINS}, "
+                f"but they are {self.domains}; use MixedDomainBatchSampler"
+            )
+
+    @property
+    def domains(self) -> list[str]:
+        """The domain of each sample."""
+        return [sample.metainfo.get("domain", SOURCE) for sample in self.data_samples]
+
+    def slice(self, domain: str) -> slice:
+        """Where a domain is in the batch; ``'target'`` is both target domains."""
+        names = (TARGET_LABELED, TARGET_UNLABELED) if domain == "target" else (domain,)
+        present = [self._slices[name] for name in names if name in self._slices]
+        if not present:
+            return slice(0, 0)
+        return slice(present[0].start, present[-1].stop)
+
+    def __len__(self) -> int:
+        return len(self.data_samples)
+
+    def __getitem__(self, domain: str) -> DomainBatch:
+        part = self.slice(domain)
+        return DomainBatch(
+            data_samples=self.data_samples[part],
+            images=self.images[part],
+            features={name: value[part] for name, value in self.features.items()},
+            heatmaps=None if self.heatmaps is None else self.heatmaps[part],
+        )

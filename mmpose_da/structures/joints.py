@@ -1,0 +1,95 @@
+"""Joint definitions: which joints there are, and how one definition maps to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.registry import DATASETS
+
+JointMap = Mapping[str, str | Sequence[str]]
+
+
+def joint_metainfo(joints: str | dict) -> dict:
+    """Look up a joint definition.
+
+    Args:
+        joints (str | dict): The type of a registered dataset, whose joints are meant
+            (``'MpiiDataset'``), or a metainfo dict as MMPose's datasets take it
+            (``dict(from_file='configs/_base_/datasets/mpii.py')``).
+
+    Returns:
+        dict: The metainfo, as MMPose's ``parse_pose_metainfo`` takes it.
+
+    Raises:
+        ValueError: ``joints`` names no registered dataset, or one without joints.
+    """
+    if not isinstance(joints, str):
+        return deepcopy(dict(joints))
+    metainfo = getattr(DATASETS.get(joints), "METAINFO", None)
+    if not metainfo:
+        raise ValueError(
+            f"joints='{joints}' is not a registered dataset with a joint definition; "
+            "give the type of one (such as 'MpiiDataset') or a metainfo dict"
+        )
+    return deepcopy(metainfo)
+
+
+def joint_definition(joints: str | dict) -> dict:
+    """MMPose's parsed metainfo (names, flip pairs, skeleton, sigmas, ...) of ``joints``.
+
+    See :func:`joint_metainfo` for the argument and the errors.
+    """
+    return parse_pose_metainfo(joint_metainfo(joints))
+
+
+def joint_mapping(
+    source: dict, target: dict, joint_map: JointMap | None = None
+) -> list[tuple[int | tuple[int, int], int]]:
+    """Map the joints of one definition to those of another, by name.
+
+    Args:
+        source (dict): Parsed metainfo of the joints that are given.
+        target (dict): Parsed metainfo of the joints that are wanted.
+        joint_map (dict, optional): For joints whose names differ: the wanted name to
+            the given name, or to the two given names whose midpoint it is, as in
+            ``dict(pelvis=('left_hip', 'right_hip'))``. Defaults to None.
+
+    Returns:
+        list[tuple]: ``(given index or pair of given indices, wanted index)`` for every
+        wanted joint that can be given, as MMPose's ``KeypointConverter`` takes it.
+
+    Raises:
+        ValueError: ``joint_map`` names a joint that is not there, or nothing maps.
+    """
+    given, wanted = source["keypoint_name2id"], target["keypoint_name2id"]
+    names = {name: name for name in wanted if name in given}
+    names.update(joint_map or {})
+
+    def index(name: str, ids: dict, definition: dict) -> int:
+        if name not in ids:
+            raise ValueError(
+                f"joint_map names the joint '{name}', which the definition "
+                f"'{definition['dataset_name']}' has not; it has {sorted(ids)}"
+            )
+        return ids[name]
+
+    mapping = []
+    for name, origin in names.items():
+        if isinstance(origin, str):
+            origin_index = index(origin, given, source)
+        else:
+            origin_index = tuple(index(part, given, source) for part in origin)
+            if len(origin_index) != 2:
+                raise ValueError(
+                    f"joint_map['{name}'] must be one joint or two whose midpoint it "
+                    f"is, but it is {tuple(origin)}"
+                )
+        mapping.append((origin_index, index(name, wanted, target)))
+    if not mapping:
+        raise ValueError(
+            f"the joints of '{source['dataset_name']}' and of "
+            f"'{target['dataset_name']}' have no name in common; give a joint_map"
+        )
+    return sorted(mapping, key=lambda pair: pair[1])

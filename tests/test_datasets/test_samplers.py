@@ -1,0 +1,107 @@
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+from mmengine.dataset import DefaultSampler
+
+from mmpose_da.datasets import MixedDomainBatchSampler, MixedDomainDataset
+
+SIZES = dict(source=10, target_labeled=3, target_unlabeled=37)
+COUNTS = dict(source=4, target_labeled=2, target_unlabeled=4)
+
+
+def make(counts=COUNTS, seed=0, epoch=0, rank=0, world_size=1, shuffle=True, **kwargs):
+    """A sampler over domains of the given sizes, without any data."""
+    dataset = MixedDomainDataset.__new__(MixedDomainDataset)
+    dataset.domains, dataset._lens = list(SIZES), list(SIZES.values())
+    dataset._len, dataset._fully_initialized = sum(SIZES.values()), True
+    sampler = DefaultSampler(dataset, shuffle=shuffle, seed=seed)
+    sampler.rank, sampler.world_size = rank, world_size
+    sampler.set_epoch(epoch)
+    kwargs.setdefault("batch_size", sum(counts.values()))
+    return MixedDomainBatchSampler(sampler, samples_per_domain=counts, **kwargs)
+
+
+def by_domain(batch):
+    return [
+        [i for i in batch if i < 10],
+        [i for i in batch if 10 <= i < 13],
+        [i for i in batch if i >= 13],
+    ]
+
+
+def test_every_batch_has_the_counts_in_order():
+    sampler = make()
+    batches = list(sampler)
+    assert len(batches) == len(sampler) == 3  # 10 / 4, rounded up
+    for batch in batches:
+        assert [len(part) for part in by_domain(batch)] == [4, 2, 4]
+        assert sum(by_domain(batch), []) == batch
+
+
+def test_epoch_domain_is_seen_once_and_filled_up():
+    for epoch in range(4):
+        source = sum((by_domain(batch)[0] for batch in make(epoch=epoch)), [])
+        assert set(source[:10]) == set(range(10))
+        assert len(source) == 12
+
+
+def test_epochs_are_shuffled_anew_and_depend_on_seed_and_epoch_alone():
+    first, second = list(make(epoch=0)), list(make(epoch=1))
+    assert first != second
+    assert first == list(make(epoch=0)) and second == list(make(epoch=1))
+    assert first != list(make(epoch=0, seed=1))
+
+
+def test_a_small_domain_is_cycled_evenly():
+    counts = Counter(sum((by_domain(batch)[1] for batch in make()), []))
+    assert counts == {10: 2, 11: 2, 12: 2}
+
+
+def test_a_large_domain_goes_on_over_epochs():
+    seen = []
+    for epoch in range(4):
+        seen += sum((by_domain(batch)[2] for batch in make(epoch=epoch)), [])
+    assert set(seen[:37]) == set(range(13, 50))
+    assert len(set(seen)) == 37 and len(seen) == 48
+
+
+def test_epoch_length_of_another_domain():
+    sampler = make(epoch_domain="target_unlabeled")
+    seen = sum((by_domain(batch)[2] for batch in sampler), [])
+    assert len(sampler) == 10 and set(seen[:37]) == set(range(13, 50))
+
+
+def test_ranks_divide_the_batch_of_one():
+    whole = list(make(dict(source=4, target_labeled=2, target_unlabeled=6), epoch=2))
+    half = dict(source=2, target_labeled=1, target_unlabeled=3)
+    ranks = [list(make(half, epoch=2, rank=rank, world_size=2)) for rank in (0, 1)]
+    assert len(whole) == len(ranks[0]) == len(ranks[1])
+    for batch, *parts in zip(whole, *ranks):
+        joined = zip(*(by_domain(part) for part in parts))
+        assert by_domain(batch) == [left + right for left, right in joined]
+
+
+def test_without_shuffling():
+    assert by_domain(next(iter(make(shuffle=False))))[0] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "kwargs, message",
+    [
+        (dict(batch_size=9), "batches of 10, but .* batch_size is 9"),
+        (dict(counts=dict(source=4)), "each domain of the dataset"),
+        (dict(counts=dict(COUNTS, moon=1)), "each domain of the dataset"),
+        (dict(counts=dict(COUNTS, source=0)), "at least one sample"),
+        (dict(epoch_domain="moon"), "epoch_domain='moon'"),
+    ],
+)
+def test_counts_that_do_not_fit(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        make(**kwargs)
+
+
+def test_other_datasets_are_refused():
+    sampler = SimpleNamespace(dataset=[1, 2])
+    with pytest.raises(TypeError, match="MixedDomainDataset.* list"):
+        MixedDomainBatchSampler(sampler, 2, dict(source=2))
