@@ -1,0 +1,157 @@
+"""MMPose's metrics over the joints that the source and the target domain share.
+
+A joint that the source can't give is not learnt from it, and its error says nothing
+about the adaptation. These metrics leave it out and say in their names how many joints
+are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmpose.evaluation.functional import keypoint_pck_accuracy, transform_ann
+from mmpose.evaluation.metrics import CocoMetric, MpiiPCKAccuracy, PCKAccuracy
+from mmpose.registry import METRICS
+
+from ..structures import joint_definition
+
+
+class _SharedJoints:
+    """Masks the joints that are not shared, in MMPose's PCK metrics."""
+
+    def __init__(self, joints: Sequence[str], **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.joints = list(joints)
+
+    def _shared_only(self, results: list[dict]) -> list[dict]:
+        ids = joint_ids(self.joints, self.dataset_meta)
+        shared = np.zeros(self.dataset_meta["num_keypoints"], bool)
+        shared[ids] = True
+        return [dict(result, mask=result["mask"] & shared) for result in results]
+
+
+@METRICS.register_module()
+class SharedJointsMpiiPCK(_SharedJoints, MpiiPCKAccuracy):
+    """MMPose's ``MpiiPCKAccuracy`` (PCKh@0.5) over the shared joints.
+
+    The mean is named ``PCKh@0.5 (12 joints)``, with the number of shared joints; as in
+    MPII's own protocol, pelvis and thorax are never in it.
+
+    Args:
+        joints (Sequence[str]): Names of the shared joints.
+        kwargs: See :class:`mmpose.evaluation.MpiiPCKAccuracy`.
+    """
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        metrics = super().compute_metrics(self._shared_only(results))
+        mean, strict_mean = metrics.pop("PCK"), metrics.pop("PCK@0.1")
+        shared = {
+            name: float(value)
+            for name, value in metrics.items()
+            if any(name.split()[0].lower() in joint for joint in self.joints)
+        }
+        count = f"({len(self.joints)} joints)"
+        shared[f"PCKh@{self.thr:g} {count}"] = float(mean)
+        shared[f"PCKh@0.1 {count}"] = float(strict_mean)
+        return shared
+
+
+@METRICS.register_module()
+class SharedJointsPCK(_SharedJoints, PCKAccuracy):
+    """PCK normalised by the longer side of the box, in percent, over the shared joints.
+
+    Gives the PCK of each part, left and right together (``Ankle PCK@0.1``), and the
+    mean over the joints (``PCK@0.1 (12 joints)``).
+
+    Args:
+        joints (Sequence[str]): Names of the shared joints.
+        thr (float): Threshold, as a share of the box. Defaults to 0.1.
+        kwargs: See :class:`mmpose.evaluation.PCKAccuracy`.
+    """
+
+    def __init__(self, joints: Sequence[str], thr: float = 0.1, **kwargs) -> None:
+        super().__init__(joints=joints, thr=thr, norm_item="bbox", **kwargs)
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        results = self._shared_only(results)
+        accuracy, mean, _ = keypoint_pck_accuracy(
+            *(
+                np.concatenate([result[key] for result in results])
+                for key in ("pred_coords", "gt_coords", "mask")
+            ),
+            self.thr,
+            np.concatenate([result["bbox_size"] for result in results]),
+        )
+        ids = self.dataset_meta["keypoint_name2id"]
+        parts: dict[str, list[float]] = {}
+        for joint in self.joints:
+            part = joint.replace("left_", "").replace("right_", "")
+            parts.setdefault(part, []).append(accuracy[ids[joint]])
+        metrics = {
+            f"{part.replace('_', ' ').capitalize()} PCK@{self.thr:g}": 100.0
+            * float(np.mean(values))
+            for part, values in parts.items()
+        }
+        metrics[f"PCK@{self.thr:g} ({len(self.joints)} joints)"] = 100.0 * float(mean)
+        return metrics
+
+
+@METRICS.register_module()
+class SharedJointsCocoMetric(CocoMetric):
+    """MMPose's ``CocoMetric`` over the shared joints.
+
+    Ground truth and predictions are converted to the shared joints, with CocoMetric's
+    converters. A person without a label on any of them is ignored, as COCO ignores a
+    person without labels. The results are named ``coco (12 joints)/AP`` and so on.
+
+    Args:
+        joints (Sequence[str]): Names of the shared joints.
+        pred_joints (str | dict): The joint definition of the predictions; see
+            :func:`~mmpose_da.structures.joint_metainfo`.
+        kwargs: See :class:`mmpose.evaluation.CocoMetric`, without the converters.
+    """
+
+    def __init__(
+        self, joints: Sequence[str], pred_joints: str | dict, **kwargs
+    ) -> None:
+        kwargs.setdefault("prefix", f"coco ({len(joints)} joints)")
+        super().__init__(**kwargs)
+        self.joints = list(joints)
+        self.pred_converter = self._converter(joint_definition(pred_joints))
+
+    def _converter(self, definition: dict) -> dict:
+        ids = joint_ids(self.joints, definition)
+        return dict(
+            num_keypoints=len(ids), mapping=[(j, i) for i, j in enumerate(ids)]
+        )
+
+    @property
+    def dataset_meta(self) -> dict | None:
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict) -> None:
+        converter = self._converter(dataset_meta)
+        self.gt_converter = converter
+        CocoMetric.dataset_meta.fset(self, dict(dataset_meta))
+        # CocoMetric would convert the annotations anew in every evaluation, and count
+        # all shared joints as labelled.
+        self.gt_converter = None
+        for annotation in self.coco.anns.values():
+            transform_ann(annotation, **converter)
+            annotation["num_keypoints"] = int(
+                np.count_nonzero(annotation["keypoints"][2::3])
+            )
+
+
+def joint_ids(joints: Sequence[str], definition: dict) -> list[int]:
+    """The ids of joints in a definition; a ValueError names those it has not."""
+    ids = definition["keypoint_name2id"]
+    unknown = [joint for joint in joints if joint not in ids]
+    if unknown:
+        raise ValueError(
+            f"the joints {unknown} are not in the definition "
+            f"'{definition['dataset_name']}', which has {sorted(ids)}"
+        )
+    return [ids[joint] for joint in joints]

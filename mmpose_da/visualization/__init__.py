@@ -1,0 +1,3 @@
+from .joints_visualizer import JointsVisualizer
+
+__all__ = ["JointsVisualizer"]

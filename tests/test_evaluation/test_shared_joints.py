@@ -1,0 +1,200 @@
+import json
+
+import numpy as np
+import pytest
+from mmpose.evaluation.metrics import CocoMetric, MpiiPCKAccuracy
+from tiny_domains import COCO_LIMBS, MPII_LIMBS, coco_config, write_coco
+
+from mmpose_da.evaluation import (
+    SharedJointsCocoMetric,
+    SharedJointsMpiiPCK,
+    SharedJointsPCK,
+)
+from mmpose_da.structures import joint_definition
+
+LIMBS = [
+    f"{side}_{part}"
+    for part in ("ankle", "knee", "hip", "wrist", "elbow", "shoulder")
+    for side in ("right", "left")
+]
+
+
+def sample(pred, gt, visible=None, head_size=10.0, box=(0, 0, 50, 100)):
+    visible = np.ones(len(gt)) if visible is None else visible
+    return dict(
+        pred_instances=dict(keypoints=pred[None]),
+        gt_instances=dict(
+            keypoints=gt[None],
+            keypoints_visible=visible[None],
+            head_size=np.array([[head_size]]),
+            bboxes=np.array([box], float),
+        ),
+    )
+
+
+def evaluate(metric, dataset, samples):
+    metric.dataset_meta = joint_definition(dataset)
+    metric.process(None, samples)
+    return metric.compute_metrics(metric.results)
+
+
+@pytest.fixture
+def people():
+    """20 people with 16 joints and predictions with errors of 0 to 20 px."""
+    rng = np.random.default_rng(0)
+    result = []
+    for _ in range(20):
+        gt = rng.uniform(0, 100, (16, 2))
+        angle = rng.uniform(0, 2 * np.pi, 16)
+        error = rng.uniform(0, 20, 16)[:, None] * np.c_[np.cos(angle), np.sin(angle)]
+        visible = rng.integers(0, 2, 16).astype(float)
+        result.append((gt + error - 1, gt, visible))  # MPII's ground truth is 1-based
+    return result
+
+
+def test_mpii_pck_counts_the_shared_joints_alone(people):
+    samples = [sample(pred, gt, visible) for pred, gt, visible in people]
+    metrics = evaluate(SharedJointsMpiiPCK(joints=LIMBS), "MpiiDataset", samples)
+    hits = {k: [] for k in MPII_LIMBS}
+    for pred, gt, visible in people:
+        for k in MPII_LIMBS:
+            if visible[k]:
+                hits[k].append(np.linalg.norm(pred[k] + 1 - gt[k]) <= 0.5 * 10)
+    every = np.concatenate(list(hits.values()))
+    assert metrics["PCKh@0.5 (12 joints)"] == pytest.approx(100 * every.mean())
+    ankle = (np.mean(hits[0]) + np.mean(hits[5])) / 2
+    assert metrics["Ankle PCK"] == pytest.approx(100 * ankle)
+    assert "Head PCK" not in metrics and "PCK" not in metrics
+
+    stock = evaluate(MpiiPCKAccuracy(), "MpiiDataset", samples)
+    assert metrics["Knee PCK"] == pytest.approx(stock["Knee PCK"])
+    assert metrics["PCKh@0.5 (12 joints)"] != pytest.approx(stock["PCK"])
+
+
+def test_mpii_pck_with_the_head(people):
+    samples = [sample(pred, gt, visible) for pred, gt, visible in people]
+    joints = [*LIMBS, "upper_neck", "head_top"]
+    metrics = evaluate(SharedJointsMpiiPCK(joints=joints), "MpiiDataset", samples)
+    stock = evaluate(MpiiPCKAccuracy(), "MpiiDataset", samples)
+    assert metrics["PCKh@0.5 (14 joints)"] == pytest.approx(stock["PCK"])
+    assert metrics["Head PCK"] == pytest.approx(stock["Head PCK"])
+
+
+def test_pck_is_normalised_by_the_longer_side(people):
+    samples = [sample(p[:14] + 1, g[:14], v[:14]) for p, g, v in people]
+    joints = ["right_ankle", "left_ankle", "right_knee"]
+    metrics = evaluate(SharedJointsPCK(joints=joints, thr=0.1), "LspDataset", samples)
+    hits = {k: [] for k in (0, 5, 1)}
+    for pred, gt, visible in people:
+        for k in hits:
+            if visible[k]:
+                hits[k].append(np.linalg.norm(pred[k] + 1 - gt[k]) < 0.1 * 100)
+    mean = {k: 100 * np.mean(v) for k, v in hits.items()}
+    assert metrics == {
+        "Ankle PCK@0.1": pytest.approx((mean[0] + mean[5]) / 2),
+        "Knee PCK@0.1": pytest.approx(mean[1]),
+        "PCK@0.1 (3 joints)": pytest.approx(np.mean(list(mean.values()))),
+    }
+
+
+def coco_samples(path, noise):
+    """Predictions with MPII's joints for every annotation, noise px off."""
+    rng = np.random.default_rng(0)
+    content = json.loads(path.read_text())
+    samples = []
+    for annotation in content["annotations"]:
+        given = np.array(annotation["keypoints"], float).reshape(17, 3)
+        joints = rng.uniform(0, 80, (1, 16, 2))
+        joints[0, MPII_LIMBS] = given[COCO_LIMBS, :2]
+        joints[0, MPII_LIMBS] += rng.normal(0, noise, (12, 2))
+        samples.append(
+            dict(
+                id=annotation["id"],
+                img_id=annotation["image_id"],
+                pred_instances=dict(
+                    keypoints=joints, keypoint_scores=np.full((1, 16), 0.9)
+                ),
+                gt_instances=dict(
+                    bbox_scores=np.ones(1), bbox_scales=np.array([[64.0, 64.0]])
+                ),
+            )
+        )
+    return samples
+
+
+def coco_metrics(path, noise, times=1):
+    metric = SharedJointsCocoMetric(
+        joints=LIMBS, pred_joints="MpiiDataset", ann_file=str(path)
+    )
+    metric.dataset_meta = joint_definition("CocoDataset")
+    for _ in range(times):
+        metric.results.clear()
+        metric.process(None, coco_samples(path, noise))
+        size = len(metric.results)
+        results = metric.evaluate(size)
+    return results
+
+
+def test_coco_ap_over_the_shared_joints(tmp_path):
+    path = write_coco(tmp_path / "coco", 12)
+    exact = coco_metrics(path, 0.0)
+    assert exact["coco (12 joints)/AP"] == pytest.approx(1.0)
+    assert {"AP", "AP .5", "AP .75", "AP (M)", "AP (L)", "AR"} <= {
+        key.removeprefix("coco (12 joints)/") for key in exact
+    }
+    noisy = coco_metrics(path, 5.0)["coco (12 joints)/AP"]
+    assert 0 < noisy < 0.9
+    # evaluating again, as validation does, gives the same
+    again = coco_metrics(path, 5.0, times=3)["coco (12 joints)/AP"]
+    assert again == pytest.approx(noisy)
+
+
+def test_coco_people_without_shared_joints_are_ignored(tmp_path):
+    path = write_coco(tmp_path / "coco", 6)
+    content = json.loads(path.read_text())
+    keypoints = np.array(content["annotations"][0]["keypoints"]).reshape(17, 3)
+    keypoints[5:] = 0  # a face alone
+    content["annotations"][0].update(keypoints=keypoints.ravel().tolist())
+    path.write_text(json.dumps(content))
+
+    everyone = coco_samples(path, 0.0)
+    metric = SharedJointsCocoMetric(
+        joints=LIMBS, pred_joints="MpiiDataset", ann_file=str(path)
+    )
+    metric.dataset_meta = joint_definition("CocoDataset")
+    metric.process(None, everyone[1:])  # the face is not found
+    assert metric.evaluate(5)["coco (12 joints)/AR"] == pytest.approx(1.0)
+
+
+def test_coco_sigmas_are_those_of_the_shared_joints(tmp_path):
+    path = write_coco(tmp_path / "coco", 2)
+    metric = SharedJointsCocoMetric(
+        joints=LIMBS, pred_joints="MpiiDataset", ann_file=str(path)
+    )
+    given = joint_definition("CocoDataset")
+    metric.dataset_meta = given
+    ids = [given["keypoint_name2id"][joint] for joint in LIMBS]
+    np.testing.assert_allclose(metric.dataset_meta["sigmas"], given["sigmas"][ids])
+    assert metric.dataset_meta["num_keypoints"] == 12
+    assert len(given["sigmas"]) == 17  # the caller's is not changed
+    stock = CocoMetric(ann_file=str(path))
+    assert stock.coco.anns[10]["num_keypoints"] == 17
+    assert metric.coco.anns[10]["num_keypoints"] == 12
+
+
+def test_annotations_come_from_the_validation_dataset(tmp_path):
+    from mmpose.registry import DATASETS
+
+    write_coco(tmp_path / "coco", 3)
+    dataset = DATASETS.build(coco_config(tmp_path / "coco", test_mode=True))
+    metric = SharedJointsCocoMetric(joints=LIMBS, pred_joints="MpiiDataset")
+    metric.dataset_meta = dataset.metainfo
+    assert len(metric.coco.anns) == 3
+
+
+def test_unknown_joints_are_named(people):
+    samples = [sample(pred, gt, visible) for pred, gt, visible in people]
+    with pytest.raises(ValueError, match=r"\['left_tail'\].*'mpii'"):
+        evaluate(SharedJointsMpiiPCK(joints=["left_tail"]), "MpiiDataset", samples)
+    with pytest.raises(ValueError, match=r"\['nose'\].*'mpii'"):
+        SharedJointsCocoMetric(joints=["nose"], pred_joints="MpiiDataset")
