@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from mmengine.logging import MessageHub
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from ...structures import DomainBatch
+
+
+class Adaptation(BaseModule):
+    """One way of adapting a pose estimator: which tensors of which domain, which loss.
+
+    A subclass says in :attr:`needs` which domains must be in a batch, may change the
+    features before the head sees them in :meth:`adapt`, and computes its terms in
+    :meth:`loss`. It may own modules; none of them is part of the deployed network.
+
+    Args:
+        in_channels (int): Channels of the features that the head sees; given by the
+            estimator unless the config says otherwise.
+        metainfo (dict, optional): The parsed joint definition; given by the estimator.
+            Defaults to None.
+        weight (float): Factor of the terms in the total loss. Defaults to 1.0.
+        rampup (dict, optional): Raises the weight from 0 to ``weight`` from the
+            iteration ``begin`` to the iteration ``end``, as a ``curve`` that is
+            ``'linear'`` or ``'sigmoid'`` (2 / (1 + exp(-10 p)) - 1, Ganin and
+            Lempitsky, 2015, Sec. 4). Defaults to None, which is no ramp.
+    """
+
+    #: The domains that every batch must have.
+    needs: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        in_channels: int | None = None,
+        metainfo: dict | None = None,
+        weight: float = 1.0,
+        rampup: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.in_channels = in_channels
+        self.metainfo = metainfo
+        self.weight = weight
+        self.rampup = None if rampup is None else RampUp(**rampup)
+
+    @property
+    def taps(self) -> Sequence[str]:
+        """Modules of the estimator, such as ``backbone.layer1``, whose output is used."""
+        return ()
+
+    def check(self, batch: DomainBatch) -> None:
+        """Raise a ValueError if a domain that is needed is not in the batch."""
+        missing = [domain for domain in self.needs if len(batch[domain]) == 0]
+        if missing:
+            raise ValueError(
+                f"{type(self).__name__} needs images of {missing} in every batch, but "
+                f"this batch has {sorted(set(batch.domains))}; take it out of "
+                "model.adaptations, or give the domain in train_dataloader"
+            )
+
+    def adapt(self, batch: DomainBatch) -> None:
+        """Change ``batch.features`` before the head sees them; by default, don't."""
+
+    def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
+        """The terms, by name; those with 'loss' in their name add to the total loss."""
+        raise NotImplementedError
+
+    def current_weight(self) -> float:
+        """The weight at the present iteration of the Runner."""
+        if self.rampup is None:
+            return self.weight
+        iteration = MessageHub.get_current_instance().get_info("iter", 0)
+        return self.weight * self.rampup(iteration)
+
+    def forward(self, batch: DomainBatch) -> dict[str, Tensor]:
+        """The terms with the losses weighted."""
+        weight = self.current_weight()
+        return {
+            name: value * weight if "loss" in name else value
+            for name, value in self.loss(batch).items()
+        }
+
+
+class RampUp:
+    """A factor that rises from 0 to 1 over iterations; see :class:`Adaptation`."""
+
+    CURVES = {
+        "linear": lambda p: p,
+        "sigmoid": lambda p: 2 / (1 + math.exp(-10 * p)) - 1,
+    }
+
+    def __init__(self, end: int, begin: int = 0, curve: str = "linear") -> None:
+        if not 0 <= begin < end:
+            raise ValueError(f"rampup needs 0 <= begin < end, not {begin} and {end}")
+        if curve not in self.CURVES:
+            raise ValueError(
+                f"rampup curve '{curve}' is not one of {sorted(self.CURVES)}"
+            )
+        self.begin, self.end, self.curve = begin, end, curve
+
+    def __call__(self, iteration: int) -> float:
+        progress = (iteration - self.begin) / (self.end - self.begin)
+        return self.CURVES[self.curve](min(max(progress, 0.0), 1.0))

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmpose.registry import MODELS
+
+from ...structures import SOURCE, DomainBatch
+from .feature_alignment import FeatureAlignment
+
+
+@MODELS.register_module()
+class CAFA(FeatureAlignment):
+    """Cross-attentive feature alignment.
+
+    Source and target images exchange features through
+    :class:`~mmpose_da.models.necks.CAFANeck`, and the MMD of the exchanged features is
+    the loss (Xu et al., "Alleviating Human-level Shift", ACM MM 2020, Sec. 3.2).
+
+    The deployed network sees one image and no partner to exchange features with, a case
+    that the paper does not treat. So the head is trained to serve both: an image's
+    features in training are the exchanged ones with probability ``exchange_prob`` and
+    its own otherwise.
+
+    Args:
+        neck (dict, optional): Config of the neck. Defaults to
+            ``dict(type='CAFANeck')``.
+        exchange_prob (float): 1 is the paper's training, in which the head never sees
+            what it sees at test time; with 0 the exchange serves the loss alone.
+            Defaults to 0.5.
+        kwargs: See :class:`FeatureAlignment`; its ``feature`` is the exchanged one.
+    """
+
+    def __init__(
+        self, neck: dict | None = None, exchange_prob: float = 0.5, **kwargs
+    ) -> None:
+        super().__init__(feature="exchanged", **kwargs)
+        if not 0 <= exchange_prob <= 1:
+            raise ValueError(f"exchange_prob must be in [0, 1], but is {exchange_prob}")
+        neck = dict(type="CAFANeck") if neck is None else neck
+        self.neck = MODELS.build({"in_channels": self.in_channels, **neck})
+        self.exchange_prob = exchange_prob
+
+    @property
+    def taps(self) -> Sequence[str]:
+        return ()
+
+    def adapt(self, batch: DomainBatch) -> None:
+        own = batch.features["head"]
+        source, target = batch[SOURCE], batch["target"]
+        exchanged = torch.cat(
+            self.neck(source.features["head"], target.features["head"])
+        )
+        chosen = torch.rand(len(batch), 1, 1, 1, device=own.device) < self.exchange_prob
+        batch.features["exchanged"] = exchanged
+        batch.features["head"] = torch.where(chosen, exchanged, own)

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from mmpose.registry import MODELS
+from torch import Tensor
+
+from ...structures import TARGET_UNLABELED, DomainBatch
+from .base import Adaptation
+
+
+@MODELS.register_module()
+class EntropyMinimization(Adaptation):
+    """Makes the heatmaps of unlabelled target images certain.
+
+    As a regulariser in Xu et al., "Alleviating Human-level Shift", ACM MM 2020,
+    Sec. 3.5, Eq. 15, after Grandvalet and Bengio, "Semi-supervised Learning by Entropy
+    Minimization", NIPS 2004.
+
+    Args:
+        loss (dict, optional): Config of the loss of heatmaps (B, K, h, w). Defaults to
+            ``dict(type='EntropyLoss')``.
+    """
+
+    needs = (TARGET_UNLABELED,)
+
+    def __init__(self, loss: dict | None = None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.loss_module = MODELS.build(loss or dict(type="EntropyLoss"))
+
+    def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
+        return dict(loss=self.loss_module(batch[TARGET_UNLABELED].heatmaps))

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmpose.registry import MODELS
+from torch import Tensor
+
+from ...structures import SOURCE, DomainBatch
+from .base import Adaptation
+
+
+@MODELS.register_module()
+class FeatureAlignment(Adaptation):
+    """Pulls the feature distributions of source and target together.
+
+    With :class:`~mmpose_da.models.losses.MMDLoss` this is the deep adaptation network
+    of Long et al., "Learning Transferable Features with Deep Adaptation Networks",
+    ICML 2015.
+
+    Args:
+        loss (dict): A loss of two sets of samples (n, D) and (m, D). Defaults to
+            ``dict(type='MMDLoss')``.
+        sample (str): What a sample is: ``'image'``, the mean of an image's features
+            over the positions, or ``'position'``, the feature at one position.
+            Defaults to ``'image'``.
+        max_positions (int): At most so many positions of each side are used, chosen at
+            random in every step, with ``sample='position'``. Defaults to 1024.
+        feature (str): Which features: ``'head'``, those that the head sees, or the name
+            of a module of the estimator, such as ``'backbone.layer1'``.
+            Defaults to ``'head'``.
+    """
+
+    needs = (SOURCE, "target")
+
+    def __init__(
+        self,
+        loss: dict | None = None,
+        sample: str = "image",
+        max_positions: int = 1024,
+        feature: str = "head",
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        if sample not in ("image", "position"):
+            raise ValueError(f"sample='{sample}' is neither 'image' nor 'position'")
+        self.loss_module = MODELS.build(loss or dict(type="MMDLoss"))
+        self.sample = sample
+        self.max_positions = max_positions
+        self.feature = feature
+
+    @property
+    def taps(self) -> Sequence[str]:
+        return () if self.feature == "head" else (self.feature,)
+
+    def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
+        return dict(
+            loss=self.loss_module(
+                self.samples(batch[SOURCE].features[self.feature]),
+                self.samples(batch["target"].features[self.feature]),
+            )
+        )
+
+    def samples(self, features: Tensor) -> Tensor:
+        """Samples (S, C) of feature maps (B, C, h, w)."""
+        if self.sample == "image":
+            return features.mean(dim=(2, 3))
+        positions = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
+        if len(positions) > self.max_positions:
+            chosen = torch.randperm(len(positions), device=positions.device)
+            positions = positions[chosen[: self.max_positions]]
+        return positions

@@ -1,0 +1,3 @@
+from .domain_adaptive_topdown import DomainAdaptiveTopdown
+
+__all__ = ["DomainAdaptiveTopdown"]

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from mmengine.logging import print_log
+from mmpose.models import TopdownPoseEstimator
+from mmpose.registry import MODELS
+from mmpose.utils.typing import SampleList
+from torch import Tensor, nn
+
+from ...structures import (
+    SOURCE,
+    TARGET_LABELED,
+    DomainBatch,
+    joint_definition,
+    joint_mapping,
+    joint_metainfo,
+)
+
+
+@MODELS.register_module()
+class DomainAdaptiveTopdown(TopdownPoseEstimator):
+    """A top-down pose estimator that is trained on batches of several domains.
+
+    Any stock backbone, neck and head, and by name the adaptations that act on their
+    features and heatmaps in training. Prediction is that of TopdownPoseEstimator and
+    knows none of them. In the state dict, all that is not under ``adaptations.`` has the
+    keys of the stock estimator.
+
+    The loss is the head's own on source images, plus ``target_loss_weight`` times the
+    same on labelled target images, plus the terms of the adaptations.
+
+    Args:
+        adaptations (dict[str, dict], optional): Configs of the adaptations by the name
+            under which their terms are logged (``name.term``). Defaults to None.
+        joints (str | dict, optional): The joint definition that the head predicts; see
+            :func:`~mmpose_da.structures.joint_metainfo`. It stands in for the
+            dataset's own in prediction, as the argument ``metainfo`` of MMPose's
+            estimators. Defaults to None, which means the dataset's own.
+        target_loss_weight (float): Factor of the pose loss on labelled target images.
+            Defaults to 0.5, the value that is best in the study of Xu et al.,
+            "Alleviating Human-level Shift", ACM MM 2020, Table 4.
+        checkpoint_joints (str | dict, optional): The joint definition of the checkpoint
+            to start from, if it differs from ``joints``: the channels of the head's
+            last layer are then sorted by joint name, and those of joints that the
+            checkpoint has not keep their initial weights. Defaults to None.
+        kwargs: See :class:`mmpose.models.TopdownPoseEstimator`.
+    """
+
+    def __init__(
+        self,
+        *args,
+        adaptations: Mapping[str, dict] | None = None,
+        joints: str | dict | None = None,
+        target_loss_weight: float = 0.5,
+        checkpoint_joints: str | dict | None = None,
+        **kwargs,
+    ) -> None:
+        if joints is not None:
+            kwargs["metainfo"] = joint_metainfo(joints)
+        super().__init__(*args, **kwargs)
+        given = dict(
+            in_channels=getattr(self.head, "in_channels", None), metainfo=self.metainfo
+        )
+        self.adaptations = nn.ModuleDict(
+            {
+                name: MODELS.build({**given, **cfg})
+                for name, cfg in (adaptations or {}).items()
+            }
+        )
+        self.target_loss_weight = target_loss_weight
+        self._tapped: dict[str, Tensor] = {}
+        for adaptation in self.adaptations.values():
+            for tap in adaptation.taps:
+                self._tap(tap)
+        if checkpoint_joints is not None:
+            self._sort_head_on_load(joint_definition(checkpoint_joints))
+
+    def loss(self, inputs: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
+        """Losses of a batch of several domains.
+
+        Args:
+            inputs (Tensor): Images (B, 3, H, W), the domains one after the other.
+            data_samples (list[PoseDataSample]): Their samples, each with its ``domain``.
+
+        Returns:
+            dict[str, Tensor]: ``source.loss_kpt`` and the like, as the head names them,
+            and ``name.term`` of each adaptation.
+        """
+        feats = self.extract_feat(inputs)
+        batch = DomainBatch(data_samples, inputs, {"head": feats[-1], **self._tapped})
+        self._tapped.clear()
+        for adaptation in self.adaptations.values():
+            adaptation.check(batch)
+            adaptation.adapt(batch)
+        feats = (*feats[:-1], batch.features["head"])
+        batch.heatmaps = self.head.forward(feats)
+
+        losses = self._pose_losses(feats, batch)
+        for name, adaptation in self.adaptations.items():
+            for term, value in adaptation(batch).items():
+                losses[f"{name}.{term}"] = value
+        return losses
+
+    def _pose_losses(
+        self, feats: tuple[Tensor, ...], batch: DomainBatch
+    ) -> dict[str, Tensor]:
+        """The head's own losses, for each labelled domain."""
+        losses = {}
+        weights = {SOURCE: 1.0, TARGET_LABELED: self.target_loss_weight}
+        for domain, weight in weights.items():
+            part = batch[domain]
+            if len(part) == 0:
+                continue
+            with _computed_output(self.head, part.heatmaps):
+                terms = self.head.loss(
+                    tuple(feat[batch.slice(domain)] for feat in feats),
+                    part.data_samples,
+                    train_cfg=self.train_cfg,
+                )
+            for name, value in terms.items():
+                value = value * weight if "loss" in name else value
+                losses[f"{domain}.{name}"] = value
+        return losses
+
+    def _tap(self, name: str) -> None:
+        """Keep the output of the module ``name`` of every forward pass in training."""
+        modules = dict(self.named_modules())
+        if name not in modules:
+            raise ValueError(
+                f"an adaptation uses the features of '{name}', but the estimator has "
+                "no such module"
+            )
+
+        def keep(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+            if self.training:
+                self._tapped[name] = output
+
+        modules[name].register_forward_hook(keep)
+
+    def _sort_head_on_load(self, checkpoint_joints: dict) -> None:
+        """Fit the last layer of a checkpoint with other joints when it is loaded."""
+        mapping = joint_mapping(checkpoint_joints, self.metainfo)
+
+        def sort_joints(state_dict: dict, prefix: str, *args) -> None:
+            for name, parameter in self.head.final_layer.named_parameters():
+                key = f"{prefix}head.final_layer.{name}"
+                given = state_dict.get(key)
+                if given is None or len(given) == len(parameter):
+                    continue
+                if len(given) != checkpoint_joints["num_keypoints"]:
+                    continue
+                fitted = parameter.detach().to(given, copy=True)
+                for given_index, wanted_index in mapping:
+                    fitted[wanted_index] = given[given_index]
+                state_dict[key] = fitted
+                print_log(
+                    f"{key}: {len(mapping)} of {len(parameter)} joints taken from the "
+                    f"{len(given)} of the checkpoint, by name",
+                    "current",
+                )
+
+        self._register_load_state_dict_pre_hook(sort_joints)
+
+
+@contextmanager
+def _computed_output(head: nn.Module, output: Tensor) -> Iterator[None]:
+    """Within this context the head's forward returns what has been computed before.
+
+    A head's ``loss`` runs its own ``forward``. All domains have passed through the head
+    together already, and ``loss`` must not do it a second time.
+    """
+    head.forward = lambda feats: output
+    try:
+        yield
+    finally:
+        del head.forward

@@ -1,0 +1,216 @@
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from mmpose.registry import MODELS
+from tiny_model import batch, build, model_config
+
+from mmpose_da.models.adaptations import Adaptation
+
+ALL = dict(
+    cafa=dict(type="CAFA"),
+    isa=dict(type="ISA"),
+    ihta=dict(type="IHTA", loss=dict(type="IHTALoss", threshold=0.0)),
+    entropy=dict(type="EntropyMinimization"),
+    dan=dict(type="FeatureAlignment"),
+    dann=dict(
+        type="DomainAdversarial", discriminator=dict(type="GlobalDomainDiscriminator")
+    ),
+    local=dict(
+        type="DomainAdversarial",
+        feature="backbone.layer1",
+        discriminator=dict(type="LocalDomainDiscriminator", in_channels=8),
+    ),
+)
+
+
+@MODELS.register_module()
+class Probe(Adaptation):
+    """Keeps the batch that it is given."""
+
+    def adapt(self, batch):
+        batch.features["head"] = batch.features["head"] * 2
+
+    def loss(self, batch):
+        self.batch = batch
+        return dict(loss=batch.heatmaps.mean(), size=torch.tensor(len(batch)))
+
+
+def expected_pose_losses(model, images, samples, start, stop):
+    """MMPose's own estimator on a part of the images, in one batch-norm pass of all."""
+    feats = model.extract_feat(images)
+    heatmaps = model.head.forward(feats)[start:stop]
+    part = samples[start:stop]
+    target = torch.stack([s.gt_fields.heatmaps for s in part])
+    weight = torch.cat([s.gt_instance_labels.keypoint_weights for s in part])
+    return ((heatmaps - target).square() * weight[..., None, None]).mean()
+
+
+def test_pose_losses_by_domain():
+    model = build(target_loss_weight=0.25)
+    images, samples = batch(source=3, target_labeled=2, target_unlabeled=2)
+    losses = model.loss(images, samples)
+    assert set(losses) == {
+        f"{domain}.{name}"
+        for domain in ("source", "target_labeled")
+        for name in ("loss_kpt", "acc_pose")
+    }
+    with torch.no_grad():
+        source = expected_pose_losses(model, images, samples, 0, 3)
+        target = expected_pose_losses(model, images, samples, 3, 5)
+    torch.testing.assert_close(losses["source.loss_kpt"], source)
+    torch.testing.assert_close(losses["target_labeled.loss_kpt"], 0.25 * target)
+
+
+def test_adaptations_see_what_the_head_saw_and_are_weighted():
+    model = build(adaptations=dict(probe=dict(type="Probe", weight=0.5)))
+    images, samples = batch(source=2, target_unlabeled=2)
+    losses = model.loss(images, samples)
+    seen = model.adaptations["probe"].batch
+    own = model.extract_feat(images)[-1]
+    torch.testing.assert_close(seen.features["head"], 2 * own)
+    torch.testing.assert_close(seen.heatmaps, model.head.forward((2 * own,)))
+    torch.testing.assert_close(losses["probe.loss"], 0.5 * seen.heatmaps.mean())
+    assert losses["probe.size"] == 4  # not a loss: not weighted
+
+
+def test_head_runs_once(monkeypatch):
+    model = build()
+    calls, forward = [], type(model.head).forward
+
+    def counted(head, feats):
+        calls.append(1)
+        return forward(head, feats)
+
+    monkeypatch.setattr(type(model.head), "forward", counted)
+    model.loss(*batch(source=2, target_labeled=2))
+    assert len(calls) == 1
+    assert "forward" not in vars(model.head)
+
+
+@pytest.mark.parametrize("names", [[name] for name in ALL] + [list(ALL)])
+def test_each_adaptation_gives_finite_terms_and_gradients(names):
+    torch.manual_seed(0)
+    adaptations = {name: ALL[name] for name in names}
+    model = build(adaptations=adaptations, joints="MpiiDataset")
+    losses = model.loss(*batch(source=4, target_labeled=2, target_unlabeled=3))
+    assert {key.split(".")[0] for key in losses} >= set(names)
+    assert all(torch.isfinite(value).all() for value in losses.values())
+    total, log = model.parse_losses(losses)
+    assert set(losses) < set(log)
+    total.backward()
+    missing = [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.grad is None or not torch.isfinite(parameter.grad).all()
+    ]
+    assert not missing
+
+
+def test_tapped_features_are_those_of_the_module():
+    model = build(adaptations=dict(local=ALL["local"], probe=dict(type="Probe")))
+    images, samples = batch(source=2, target_unlabeled=2)
+    model.loss(images, samples)
+    expected = {}
+    model.backbone.layer1.register_forward_hook(
+        lambda module, inputs, output: expected.update(layer1=output)
+    )
+    model.extract_feat(images)
+    seen = model.adaptations["probe"].batch.features["backbone.layer1"]
+    torch.testing.assert_close(seen, expected["layer1"])
+
+
+def test_unknown_tap_is_named():
+    local = dict(ALL["local"], feature="backbone.layer9")
+    with pytest.raises(ValueError, match="'backbone.layer9'"):
+        build(adaptations=dict(local=local))
+
+
+@pytest.mark.parametrize(
+    "name, counts, missing",
+    [
+        ("isa", dict(source=2, target_unlabeled=2), "target_labeled"),
+        ("entropy", dict(source=2, target_labeled=2), "target_unlabeled"),
+        ("cafa", dict(source=4), "target"),
+        ("dan", dict(target_unlabeled=4), "source"),
+    ],
+)
+def test_a_domain_that_is_needed_and_missing_is_named(name, counts, missing):
+    model = build(adaptations={name: ALL[name]}, joints="MpiiDataset")
+    with pytest.raises(ValueError, match=rf"needs images of \['{missing}'\]"):
+        model.loss(*batch(**counts))
+
+
+def test_ihta_needs_a_skeleton():
+    with pytest.raises(ValueError, match="give `joints`"):
+        build(adaptations=dict(ihta=ALL["ihta"]))
+
+
+def test_round_trip_of_checkpoints():
+    """Stock weights load; adapted ones, stripped, predict the same in the stock model."""
+    stock = build(type="TopdownPoseEstimator")
+    model = build(adaptations=ALL, joints="MpiiDataset")
+    result = model.load_state_dict(stock.state_dict(), strict=False)
+    assert not result.unexpected_keys
+    assert all(key.startswith("adaptations.") for key in result.missing_keys)
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    losses = model.loss(*batch(source=2, target_labeled=2, target_unlabeled=2))
+    model.parse_losses(losses)[0].backward()
+    optimizer.step()
+    adapted = {
+        key: value
+        for key, value in model.state_dict().items()
+        if not key.startswith("adaptations.")
+    }
+    stock.load_state_dict(adapted, strict=True)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        ours, theirs = model.eval()(images, None), stock.eval()(images, None)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+def test_prediction_is_the_stock_one():
+    model = build(adaptations=ALL, joints="MpiiDataset").eval()
+    stock = build(type="TopdownPoseEstimator").eval()
+    stock.load_state_dict(model.state_dict(), strict=False)
+    images, samples = batch(source=2)
+    flip_indices = model.metainfo["flip_indices"]
+    for sample in samples:
+        sample.gt_instances = InstanceData(
+            bboxes=torch.tensor([[0.0, 0, 64, 64]]).numpy(), bbox_scores=torch.ones(1)
+        )
+        sample.set_metainfo(
+            dict(
+                flip_indices=flip_indices,
+                input_size=(64, 64),
+                input_center=torch.tensor([32.0, 32]).numpy(),
+                input_scale=torch.tensor([64.0, 64]).numpy(),
+            )
+        )
+    with torch.no_grad():
+        ours = [s.pred_instances.keypoints for s in model.predict(images, samples)]
+        theirs = [s.pred_instances.keypoints for s in stock.predict(images, samples)]
+    assert all((a == b).all() for a, b in zip(ours, theirs))
+
+
+def test_checkpoint_with_other_joints_is_sorted_by_name():
+    coco = build(17, type="TopdownPoseEstimator")
+    model = build(16, joints="MpiiDataset", checkpoint_joints="CocoDataset")
+    before = model.head.final_layer.weight.detach().clone()
+    result = model.load_state_dict(coco.state_dict())
+    assert not result.missing_keys and not result.unexpected_keys
+    given, ours = coco.head.final_layer, model.head.final_layer
+    torch.testing.assert_close(ours.weight[0], given.weight[16])  # right ankle
+    torch.testing.assert_close(ours.bias[13], given.bias[5])  # left shoulder
+    torch.testing.assert_close(ours.weight[6:10], before[6:10])  # not in COCO
+    # its own checkpoint is loaded as it is
+    own = {k: v.clone() for k, v in model.state_dict().items()}
+    model.load_state_dict(own)
+    torch.testing.assert_close(model.head.final_layer.weight, own["head.final_layer.weight"])
+
+
+def test_plain_config_is_the_stock_estimator():
+    config = model_config(type="DomainAdaptiveTopdown")
+    model = MODELS.build(config)
+    stock = MODELS.build(dict(config, type="TopdownPoseEstimator"))
+    assert list(model.state_dict()) == list(stock.state_dict())
