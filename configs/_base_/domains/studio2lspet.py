@@ -1,0 +1,28 @@
+# A studio set with COCO joints (labelled source) to Leeds Sports Pose Extended (target).
+domain_root = '{{$MMPOSE_DA_DATA:data}}/'
+
+# The joint definition is LSP's. COCO has no head top, and LSP's neck is no midpoint of
+# its joints; the weight of both is 0.
+joints = 'LspDataset'
+shared_joints = [
+    f'{side}_{part}' for part in ('ankle', 'knee', 'hip', 'wrist', 'elbow', 'shoulder')
+    for side in ('right', 'left')
+]
+
+source = dict(
+    type='CocoDataset',
+    data_root=domain_root + 'studio/',
+    ann_file='annotations/studio_all.json',
+    data_prefix=dict(img='images/'))
+target = dict(
+    type='LspDataset',
+    data_root=domain_root + 'lspet/',
+    ann_file='annotations/lspet_train.json',
+    data_prefix=dict(img='images/'))
+target_val = dict(
+    type='LspDataset',
+    data_root=domain_root + 'lspet/',
+    ann_file='annotations/lspet_val.json',
+    data_prefix=dict(img='images/'),
+    test_mode=True)
+target_evaluator = dict(type='SharedJointsPCK', thr=0.1, joints=shared_joints)

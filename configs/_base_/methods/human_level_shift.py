@@ -1,0 +1,20 @@
+# Xu et al., "Alleviating Human-level Shift: A Robust Domain Adaptation Method for
+# Multi-person Pose Estimation", ACM MM 2020. The weights are the paper's; they go with a
+# pose loss that is the squared distance of heatmaps (Eq. 12).
+cafa = dict(
+    type='CAFA',  # Sec. 3.2
+    neck=dict(type='CAFANeck'),
+    loss=dict(type='MMDLoss'),
+    weight=0.5)
+isa = dict(
+    type='ISA',  # Sec. 3.3; needs labelled target images
+    compare='heatmap',
+    weight=0.5)
+ihta = dict(
+    type='IHTA',  # Sec. 3.4
+    head=dict(type='TopologyHead', channels=128, num_blocks=4),
+    loss=dict(type='IHTALoss', threshold=0.9),
+    weight=0.5)
+entropy = dict(
+    type='EntropyMinimization',  # Sec. 3.5
+    weight=0.01)
