@@ -1,0 +1,32 @@
+import torch
+from torch import Tensor
+
+
+class _GradientReversal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, coefficient: float) -> Tensor:
+        ctx.coefficient = coefficient
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        return grad * -ctx.coefficient, None
+
+
+def gradient_reversal(x: Tensor, coefficient: float = 1.0) -> Tensor:
+    """Return ``x`` itself; its gradient is multiplied by ``-coefficient``.
+
+    Ganin and Lempitsky, "Unsupervised Domain Adaptation by Backpropagation", ICML
+    2015, section 3.
+
+    Args:
+        x (Tensor): Any shape.
+        coefficient (float): Strength of the reversed gradient, not negative. Defaults
+            to 1.0.
+
+    Returns:
+        Tensor: The values of ``x``, same shape.
+    """
+    if coefficient < 0:
+        raise ValueError(f"coefficient must not be negative, got {coefficient}")
+    return _GradientReversal.apply(x, coefficient)

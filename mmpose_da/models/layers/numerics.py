@@ -1,0 +1,78 @@
+"""Numerically careful pieces that several losses and layers share."""
+
+import torch
+from torch import Tensor
+
+
+def promote(x: Tensor) -> Tensor:
+    """Half precision to float32; every other precision stays as it is."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def full_precision(x: Tensor) -> torch.autocast:
+    """A context on the device of ``x`` in which autocast lowers no precision."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
+def empty_sum(*tensors: Tensor) -> Tensor:
+    """A zero that keeps the graph of ``tensors``, whatever values they hold.
+
+    The sum of an empty slice: unlike ``0 * x.sum()`` it is 0 for inf and NaN too.
+    """
+    return sum(promote(x.flatten()[:0]).sum() for x in tensors)
+
+
+def unit_vectors(x: Tensor, eps: float = 1e-6) -> Tensor:
+    """Divide the vectors along the last dimension by their length.
+
+    Vectors no longer than ``eps`` are left as they are instead of divided by a tiny
+    number: the zero vector stays zero and its gradient stays of the order of one.
+
+    Args:
+        x (Tensor): Shape (..., D).
+        eps (float): Length up to which a vector counts as zero. Defaults to 1e-6.
+
+    Returns:
+        Tensor: Shape (..., D).
+    """
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return x / torch.where(length > eps, length, torch.ones_like(length))
+
+
+def shared_centre(x: Tensor, y: Tensor) -> Tensor:
+    """The detached mean of two non-empty sets of vectors.
+
+    It is taken relative to the first vector, so that it equals that vector exactly
+    when all vectors are the same.
+
+    Args:
+        x (Tensor): Shape (n, D).
+        y (Tensor): Shape (m, D).
+
+    Returns:
+        Tensor: Shape (D,).
+    """
+    x, y = x.detach(), y.detach()
+    anchor = x[0]
+    total = (x - anchor).sum(0) + (y - anchor).sum(0)
+    return anchor + total / (len(x) + len(y))
+
+
+def squared_distances(x: Tensor, y: Tensor) -> Tensor:
+    """Squared Euclidean distances of all pairs, in O(n m + (n + m) D) memory.
+
+    Computed as |x|^2 + |y|^2 - 2 x.y around the common mean, which takes away most
+    of the cancellation; the gradient at distance zero is zero, not NaN.
+
+    Args:
+        x (Tensor): Shape (n, D), n > 0.
+        y (Tensor): Shape (m, D), m > 0.
+
+    Returns:
+        Tensor: Shape (n, m), never negative.
+    """
+    # Distances do not depend on the centre, so no gradient is lost by detaching it.
+    centre = shared_centre(x, y)
+    x, y = x - centre, y - centre
+    lengths = x.square().sum(1)[:, None] + y.square().sum(1)
+    return torch.addmm(lengths, x, y.t(), alpha=-2).clamp(min=0)

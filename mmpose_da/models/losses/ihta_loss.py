@@ -1,0 +1,146 @@
+import torch
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from ..layers.numerics import (
+    empty_sum,
+    full_precision,
+    promote,
+    squared_distances,
+    unit_vectors,
+)
+
+
+def pose_similarity(
+    source: Tensor,
+    target: Tensor,
+    source_confidence: Tensor,
+    target_confidence: Tensor,
+) -> Tensor:
+    """Similarity of every source pose to every target pose.
+
+    The sample selection of section 3.4 of Xu et al., "Alleviating Human-level Shift: A
+    Robust Domain Adaptation Method for Multi-person Pose Estimation", ACM MM 2020: the
+    mean cosine of the joints' features, weighted by both confidences::
+
+        sim(s, t) = sum_k c_k^s c_k^t cos(v_k^s, v_k^t) / sum_k c_k^s c_k^t
+
+    One matrix product over joints and channels; memory is O((n + m) K C + n m). A zero
+    feature has cosine 0; a pair without any confident joint in common has similarity
+    0. The paper leaves open what the confidence is.
+
+    Args:
+        source (Tensor): Keypoint features, shape (n, K, C).
+        target (Tensor): Keypoint features, shape (m, K, C).
+        source_confidence (Tensor): Confidences, not negative, shape (n, K).
+        target_confidence (Tensor): Confidences, not negative, shape (m, K).
+
+    Returns:
+        Tensor: Shape (n, m), values in [-1, 1].
+    """
+    if source.dim() != 3 or source.shape[1:] != target.shape[1:]:
+        raise ValueError(
+            "source and target must be of shapes (n, K, C) and (m, K, C), got "
+            f"{tuple(source.shape)} and {tuple(target.shape)}"
+        )
+    for name, confidence, features in (
+        ("source_confidence", source_confidence, source),
+        ("target_confidence", target_confidence, target),
+    ):
+        if confidence.shape != features.shape[:2]:
+            raise ValueError(
+                f"{name} must be of shape {tuple(features.shape[:2])}, got "
+                f"{tuple(confidence.shape)}"
+            )
+    with full_precision(source):
+        source_confidence = promote(source_confidence)
+        target_confidence = promote(target_confidence)
+        weighted_source = unit_vectors(promote(source)) * source_confidence[..., None]
+        weighted_target = unit_vectors(promote(target)) * target_confidence[..., None]
+        total = weighted_source.flatten(1) @ weighted_target.flatten(1).t()
+        weight = source_confidence @ target_confidence.t()
+        some = weight > torch.finfo(weight.dtype).tiny
+        mean = total / torch.where(some, weight, torch.ones_like(weight))
+        return torch.where(some, mean, torch.zeros_like(mean))
+
+
+@MODELS.register_module()
+class IHTALoss(nn.Module):
+    """Inter-domain human-topology alignment of similar poses.
+
+    Section 3.4 of Xu et al., "Alleviating Human-level Shift: A Robust Domain Adaptation
+    Method for Multi-person Pose Estimation", ACM MM 2020::
+
+        P      = {(s, t): sim(s, t) >= threshold}
+        L_IHTA = 1 / |P| * sum_{(s, t) in P} |g_s - g_t|^2
+
+    with g the topology representation of a pose (see ``TopologyHead``), its squared
+    norm summed over joints and channels, and sim from :func:`pose_similarity`, through
+    which no gradient goes. No (n, m, K, D) tensor is made. The loss is exactly 0, with
+    a graph, when no pair is positive.
+
+    A constant g makes this loss 0: train g for something else too. Under several ranks
+    each pairs its own samples. The default threshold is a choice of this project, not
+    a value of the paper: log :meth:`positive_share` and choose the threshold so that
+    some pairs, but not all, are positive.
+
+    Args:
+        threshold (float): Similarity from which a pair is positive, in [-1, 1].
+            Defaults to 0.9.
+    """
+
+    def __init__(self, threshold: float = 0.9) -> None:
+        super().__init__()
+        if not -1 <= threshold <= 1:
+            raise ValueError(f"threshold must lie in [-1, 1], got {threshold}")
+        self.threshold = threshold
+
+    def forward(
+        self, source_topology: Tensor, target_topology: Tensor, similarity: Tensor
+    ) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            source_topology (Tensor): g of the source poses, shape (n, K, D).
+            target_topology (Tensor): g of the target poses, shape (m, K, D).
+            similarity (Tensor): Similarity of the pairs, shape (n, m).
+
+        Returns:
+            Tensor: The loss, a scalar.
+        """
+        if (
+            source_topology.dim() != 3
+            or source_topology.shape[1:] != target_topology.shape[1:]
+        ):
+            raise ValueError(
+                "source_topology and target_topology must be of shapes (n, K, D) and "
+                f"(m, K, D), got {tuple(source_topology.shape)} and "
+                f"{tuple(target_topology.shape)}"
+            )
+        pairs = (len(source_topology), len(target_topology))
+        if similarity.shape != pairs:
+            raise ValueError(
+                f"similarity must be of shape {pairs}, got {tuple(similarity.shape)}"
+            )
+        if similarity.numel() == 0:
+            return empty_sum(source_topology, target_topology)
+        with full_precision(source_topology):
+            squared = squared_distances(
+                promote(source_topology).flatten(1), promote(target_topology).flatten(1)
+            )
+            positive = similarity >= self.threshold
+            total = torch.where(positive, squared, torch.zeros_like(squared)).sum()
+            return total / positive.sum().clamp(min=1)
+
+    def positive_share(self, similarity: Tensor) -> Tensor:
+        """The share of positive pairs, for the log.
+
+        Args:
+            similarity (Tensor): Similarity of the pairs, shape (n, m).
+
+        Returns:
+            Tensor: A detached scalar in [0, 1]; 0 when there is no pair.
+        """
+        positive = promote(similarity.detach()) >= self.threshold
+        dtype = promote(similarity).dtype
+        return positive.sum().to(dtype) / max(positive.numel(), 1)

@@ -1,0 +1,3 @@
+from .cafa_neck import CAFANeck
+
+__all__ = ["CAFANeck"]
