@@ -1,4 +1,4 @@
-# COCO to MPII, HRNet-W48, unsupervised: the target domain has no labels.
+# COCO to MPII, HRNet-W48, unsupervised: no labels in the target domain.
 _base_ = [
     './coco2mpii_hrnet-w48_source-only.py',
     '../_base_/methods/human_level_shift.py',

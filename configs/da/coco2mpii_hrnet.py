@@ -1,4 +1,4 @@
-# COCO to MPII, HRNet-W32, unsupervised: the target domain has no labels.
+# COCO to MPII, HRNet-W32, unsupervised: no labels in the target domain.
 _base_ = [
     './coco2mpii_hrnet_source-only.py',
     '../_base_/methods/human_level_shift.py',

@@ -1,4 +1,4 @@
-# COCO to MPII, SimpleBaseline, ResNet-50, unsupervised: the target domain has no labels.
+# COCO to MPII, ResNet-50, unsupervised: no labels in the target domain.
 _base_ = [
     './coco2mpii_res50_source-only.py',
     '../_base_/methods/human_level_shift.py',

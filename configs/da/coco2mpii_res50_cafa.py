@@ -1,4 +1,4 @@
-# COCO to MPII, SimpleBaseline, ResNet-50, unsupervised: CAFA alone.
+# COCO to MPII, ResNet-50, unsupervised: CAFA alone.
 _base_ = [
     './coco2mpii_res50_source-only.py',
     '../_base_/methods/human_level_shift.py',

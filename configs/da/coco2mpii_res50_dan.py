@@ -1,4 +1,4 @@
-# COCO to MPII, SimpleBaseline, ResNet-50, unsupervised: deep adaptation network, MMD.
+# COCO to MPII, ResNet-50, unsupervised: deep adaptation network, MMD.
 _base_ = [
     './coco2mpii_res50_source-only.py',
     '../_base_/methods/feature_alignment.py',

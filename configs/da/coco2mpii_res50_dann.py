@@ -1,4 +1,4 @@
-# COCO to MPII, SimpleBaseline, ResNet-50, unsupervised: domain-adversarial training.
+# COCO to MPII, ResNet-50, unsupervised: domain-adversarial training.
 _base_ = [
     './coco2mpii_res50_source-only.py',
     '../_base_/methods/feature_alignment.py',

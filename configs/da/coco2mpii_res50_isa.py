@@ -1,4 +1,4 @@
-# COCO to MPII, SimpleBaseline, ResNet-50, semi-supervised: ISA alone, 20 % of the target images
+# COCO to MPII, ResNet-50, semi-supervised: ISA alone, 20 % of the target images
 # have labels.
 _base_ = [
     './coco2mpii_res50_source-only.py',

@@ -1,4 +1,4 @@
-# COCO to MPII, SimpleBaseline, ResNet-50, oracle: trained on the target domain with all its labels.
+# COCO to MPII, ResNet-50, oracle: trained on the target domain with all its labels.
 _base_ = './coco2mpii_res50_source-only.py'
 
 model = dict(target_loss_weight=1.0)

@@ -1,4 +1,4 @@
-# COCO to MPII, SimpleBaseline, ResNet-50, source only (direct transfer): what adaptation starts from.
+# COCO to MPII, ResNet-50, source only (direct transfer): what adaptation starts from.
 _base_ = [
     'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py',
     '../_base_/domains/coco2mpii.py',

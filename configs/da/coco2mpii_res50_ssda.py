@@ -1,4 +1,4 @@
-# COCO to MPII, SimpleBaseline, ResNet-50, semi-supervised: 20 % of the target images have labels.
+# COCO to MPII, ResNet-50, semi-supervised: 20 % of the target images have labels.
 _base_ = './coco2mpii_res50.py'
 
 model = dict(adaptations=dict(isa=_base_.isa))

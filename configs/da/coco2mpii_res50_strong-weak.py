@@ -1,4 +1,4 @@
-# COCO to MPII, SimpleBaseline, ResNet-50, unsupervised: strong-weak alignment.
+# COCO to MPII, ResNet-50, unsupervised: strong-weak alignment.
 _base_ = [
     './coco2mpii_res50_source-only.py',
     '../_base_/methods/feature_alignment.py',

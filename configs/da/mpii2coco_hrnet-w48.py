@@ -1,4 +1,4 @@
-# MPII to COCO, HRNet-W48, unsupervised: the target domain has no labels.
+# MPII to COCO, HRNet-W48, unsupervised: no labels in the target domain.
 _base_ = [
     './mpii2coco_hrnet-w48_source-only.py',
     '../_base_/methods/human_level_shift.py',

@@ -1,4 +1,4 @@
-# MPII to COCO, SimpleBaseline, ResNet-50, unsupervised: the target domain has no labels.
+# MPII to COCO, ResNet-50, unsupervised: no labels in the target domain.
 _base_ = [
     './mpii2coco_res50_source-only.py',
     '../_base_/methods/human_level_shift.py',

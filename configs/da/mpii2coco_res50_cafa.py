@@ -1,4 +1,4 @@
-# MPII to COCO, SimpleBaseline, ResNet-50, unsupervised: CAFA alone.
+# MPII to COCO, ResNet-50, unsupervised: CAFA alone.
 _base_ = [
     './mpii2coco_res50_source-only.py',
     '../_base_/methods/human_level_shift.py',

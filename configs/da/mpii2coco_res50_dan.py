@@ -1,4 +1,4 @@
-# MPII to COCO, SimpleBaseline, ResNet-50, unsupervised: deep adaptation network, MMD.
+# MPII to COCO, ResNet-50, unsupervised: deep adaptation network, MMD.
 _base_ = [
     './mpii2coco_res50_source-only.py',
     '../_base_/methods/feature_alignment.py',

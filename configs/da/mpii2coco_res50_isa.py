@@ -1,4 +1,4 @@
-# MPII to COCO, SimpleBaseline, ResNet-50, semi-supervised: ISA alone, 20 % of the target images
+# MPII to COCO, ResNet-50, semi-supervised: ISA alone, 20 % of the target images
 # have labels.
 _base_ = [
     './mpii2coco_res50_source-only.py',

@@ -1,4 +1,4 @@
-# MPII to COCO, SimpleBaseline, ResNet-50, oracle: trained on the target domain with all its labels.
+# MPII to COCO, ResNet-50, oracle: trained on the target domain with all its labels.
 _base_ = './mpii2coco_res50_source-only.py'
 
 model = dict(target_loss_weight=1.0)

@@ -1,4 +1,4 @@
-# MPII to COCO, SimpleBaseline, ResNet-50, source only (direct transfer): what adaptation starts from.
+# MPII to COCO, ResNet-50, source only (direct transfer): what adaptation starts from.
 _base_ = [
     'mmpose::body_2d_keypoint/topdown_heatmap/mpii/td-hm_res50_8xb64-210e_mpii-256x256.py',
     '../_base_/domains/mpii2coco.py',

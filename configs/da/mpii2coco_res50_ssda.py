@@ -1,4 +1,4 @@
-# MPII to COCO, SimpleBaseline, ResNet-50, semi-supervised: 20 % of the target images have labels.
+# MPII to COCO, ResNet-50, semi-supervised: 20 % of the target images have labels.
 _base_ = './mpii2coco_res50.py'
 
 model = dict(adaptations=dict(isa=_base_.isa))

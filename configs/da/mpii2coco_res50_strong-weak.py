@@ -1,4 +1,4 @@
-# MPII to COCO, SimpleBaseline, ResNet-50, unsupervised: strong-weak alignment.
+# MPII to COCO, ResNet-50, unsupervised: strong-weak alignment.
 _base_ = [
     './mpii2coco_res50_source-only.py',
     '../_base_/methods/feature_alignment.py',

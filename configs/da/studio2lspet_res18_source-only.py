@@ -1,5 +1,5 @@
-# Studio to Leeds Sports Pose Extended, a small ResNet at 96 px, source only: trains on a
-# CPU in minutes.
+# Studio to Leeds Sports Pose Extended, a small ResNet at 96 px, source only. Trains on
+# a CPU in minutes.
 _base_ = [
     'mmpose::body_2d_keypoint/topdown_heatmap/mpii/'
     'td-hm_res50_8xb64-210e_mpii-256x256.py',

@@ -1,45 +1,44 @@
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
-_RIGHT, _LEFT, _CENTRE = [255, 128, 0], [0, 255, 0], [51, 153, 255]
+_COLORS = dict(right=[255, 128, 0], left=[0, 255, 0], centre=[51, 153, 255])
+
+_JOINTS = [
+    *("right_ankle", "right_knee", "right_hip"),
+    *("left_hip", "left_knee", "left_ankle"),
+    *("right_wrist", "right_elbow", "right_shoulder"),
+    *("left_shoulder", "left_elbow", "left_wrist"),
+    *("neck", "head_top"),
+]
+
+_LIMBS = [
+    ("right_ankle", "right_knee", "right"),
+    ("right_knee", "right_hip", "right"),
+    ("right_hip", "left_hip", "centre"),
+    ("left_hip", "left_knee", "left"),
+    ("left_knee", "left_ankle", "left"),
+    ("right_hip", "right_shoulder", "right"),
+    ("left_hip", "left_shoulder", "left"),
+    ("right_shoulder", "neck", "right"),
+    ("left_shoulder", "neck", "left"),
+    ("right_shoulder", "right_elbow", "right"),
+    ("right_elbow", "right_wrist", "right"),
+    ("left_shoulder", "left_elbow", "left"),
+    ("left_elbow", "left_wrist", "left"),
+    ("neck", "head_top", "centre"),
+]
 
 
 def _joint(index: int, name: str) -> dict:
-    side, other = {"r": ("right", "left"), "l": ("left", "right")}.get(
-        name[0] if "_" in name and name != "head_top" else "", ("", "")
-    )
-    lower = name.endswith(("ankle", "knee", "hip"))
+    side, _, part = name.partition("_")
+    other = dict(right="left", left="right").get(side)
     return dict(
         name=name,
         id=index,
-        color={"right": _RIGHT, "left": _LEFT}.get(side, _CENTRE),
-        type="lower" if lower else "upper",
-        swap=name.replace(side, other, 1) if side else "",
+        color=_COLORS[side if other else "centre"],
+        type="lower" if part in ("ankle", "knee", "hip") else "upper",
+        swap=f"{other}_{part}" if other else "",
     )
-
-
-_JOINTS = (
-    "right_ankle right_knee right_hip left_hip left_knee left_ankle "
-    "right_wrist right_elbow right_shoulder left_shoulder left_elbow left_wrist "
-    "neck head_top"
-).split()
-
-_LIMBS = [
-    ("right_ankle", "right_knee", _RIGHT),
-    ("right_knee", "right_hip", _RIGHT),
-    ("right_hip", "left_hip", _CENTRE),
-    ("left_hip", "left_knee", _LEFT),
-    ("left_knee", "left_ankle", _LEFT),
-    ("right_hip", "right_shoulder", _RIGHT),
-    ("left_hip", "left_shoulder", _LEFT),
-    ("right_shoulder", "neck", _RIGHT),
-    ("left_shoulder", "neck", _LEFT),
-    ("right_shoulder", "right_elbow", _RIGHT),
-    ("right_elbow", "right_wrist", _RIGHT),
-    ("left_shoulder", "left_elbow", _LEFT),
-    ("left_elbow", "left_wrist", _LEFT),
-    ("neck", "head_top", _CENTRE),
-]
 
 
 @DATASETS.register_module()
@@ -82,8 +81,8 @@ class LspDataset(BaseCocoStyleDataset):
         ),
         keypoint_info={i: _joint(i, name) for i, name in enumerate(_JOINTS)},
         skeleton_info={
-            i: dict(link=(start, end), id=i, color=color)
-            for i, (start, end, color) in enumerate(_LIMBS)
+            i: dict(link=(start, end), id=i, color=_COLORS[side])
+            for i, (start, end, side) in enumerate(_LIMBS)
         },
         joint_weights=[1.5, 1.2, 1, 1, 1.2, 1.5, 1.5, 1.2, 1, 1, 1.2, 1.5, 1, 1],
         sigmas=[

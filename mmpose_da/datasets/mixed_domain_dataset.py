@@ -117,7 +117,7 @@ class MixedDomainDataset(CombinedDataset):
         self._len = sum(self._lens)
 
     def _load_domain(self, domain: str, cfg: dict) -> BaseDataset:
-        """Build one domain's dataset, its joints mapped, its labels hidden if need be."""
+        """Build one domain's dataset, with its joints mapped and labels hidden."""
         cfg = dict(cfg)
         if cfg.pop("pipeline", None):
             raise ValueError(

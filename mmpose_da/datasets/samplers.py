@@ -60,8 +60,8 @@ class MixedDomainBatchSampler(Sampler):
         dataset = sampler.dataset
         if not isinstance(dataset, MixedDomainDataset):
             raise TypeError(
-                "MixedDomainBatchSampler needs a MixedDomainDataset, but the dataset is "
-                f"a {type(dataset).__name__}"
+                "MixedDomainBatchSampler needs a MixedDomainDataset, but the dataset "
+                f"is a {type(dataset).__name__}"
             )
         counts = dict(samples_per_domain)
         if set(counts) != set(dataset.domains) or min(counts.values()) < 1:
@@ -93,13 +93,15 @@ class MixedDomainBatchSampler(Sampler):
     def __iter__(self) -> Iterator[list[int]]:
         rank, world_size = self.sampler.rank, self.sampler.world_size
         streams, offset = [], 0
-        for domain, (size, count) in enumerate(zip(self.sizes, self.counts)):
+        for domain, (size, count) in enumerate(
+            zip(self.sizes, self.counts, strict=True)
+        ):
             taken = self._taken_before(size, self.num_batches * count * world_size)
             streams.append(self._stream(domain, size, taken, offset))
             offset += size
         for _ in range(self.num_batches):
             batch = []
-            for stream, count in zip(streams, self.counts):
+            for stream, count in zip(streams, self.counts, strict=True):
                 world = [next(stream) for _ in range(count * world_size)]
                 batch += world[rank * count : (rank + 1) * count]
             yield batch

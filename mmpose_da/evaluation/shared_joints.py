@@ -122,9 +122,7 @@ class SharedJointsCocoMetric(CocoMetric):
 
     def _converter(self, definition: dict) -> dict:
         ids = joint_ids(self.joints, definition)
-        return dict(
-            num_keypoints=len(ids), mapping=[(j, i) for i, j in enumerate(ids)]
-        )
+        return dict(num_keypoints=len(ids), mapping=[(j, i) for i, j in enumerate(ids)])
 
     @property
     def dataset_meta(self) -> dict | None:

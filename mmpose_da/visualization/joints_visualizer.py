@@ -17,9 +17,7 @@ class JointsVisualizer(PoseLocalVisualizer):
         kwargs: See :class:`mmpose.visualization.PoseLocalVisualizer`.
     """
 
-    def __init__(
-        self, joints: str | dict, name: str = "visualizer", **kwargs
-    ) -> None:
+    def __init__(self, joints: str | dict, name: str = "visualizer", **kwargs) -> None:
         super().__init__(name, **kwargs)
         self._joints = joint_definition(joints)
 

@@ -18,7 +18,9 @@ def test_joint_definition():
     # the skeleton is connected
     reached = {0}
     for _ in range(14):
-        reached |= {k for link in meta["skeleton_links"] if reached & {*link} for k in link}
+        reached |= {
+            k for link in meta["skeleton_links"] if reached & {*link} for k in link
+        }
     assert reached == set(range(14))
     assert len(meta["sigmas"]) == len(meta["dataset_keypoint_weights"]) == 14
 

@@ -22,13 +22,13 @@ def images_of(dataset: MixedDomainDataset, domain: str) -> set:
 def test_settings_have_their_domains(coco, mpii):
     def domains(**kwargs):
         dataset = MixedDomainDataset("MpiiDataset", pipeline=TRAIN_PIPELINE, **kwargs)
-        return dict(zip(dataset.domains, dataset.lens))
+        return dict(zip(dataset.domains, dataset.lens, strict=True))
 
     assert domains(source=coco) == dict(source=6)
     assert domains(source=coco, target=mpii) == dict(source=6, target_unlabeled=10)
-    assert domains(
-        source=coco, target=mpii, labeled_target=dict(ratio=0.3)
-    ) == dict(source=6, target_labeled=3, target_unlabeled=7)
+    assert domains(source=coco, target=mpii, labeled_target=dict(ratio=0.3)) == dict(
+        source=6, target_labeled=3, target_unlabeled=7
+    )
     assert domains(target=mpii, labeled_target=dict(ratio=1.0)) == dict(
         target_labeled=10
     )
@@ -177,7 +177,9 @@ def test_wrong_arguments(coco, mpii):
     with pytest.raises(ValueError, match="NoDataset"):
         MixedDomainDataset("NoDataset", coco)
     with pytest.raises(ValueError, match="joint 'left_tail'"):
-        MixedDomainDataset("MpiiDataset", dict(coco, joint_map=dict(pelvis="left_tail")))
+        MixedDomainDataset(
+            "MpiiDataset", dict(coco, joint_map=dict(pelvis="left_tail"))
+        )
 
 
 def test_same_joints_are_left_alone(tmp_path, coco):

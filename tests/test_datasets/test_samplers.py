@@ -77,8 +77,8 @@ def test_ranks_divide_the_batch_of_one():
     half = dict(source=2, target_labeled=1, target_unlabeled=3)
     ranks = [list(make(half, epoch=2, rank=rank, world_size=2)) for rank in (0, 1)]
     assert len(whole) == len(ranks[0]) == len(ranks[1])
-    for batch, *parts in zip(whole, *ranks):
-        joined = zip(*(by_domain(part) for part in parts))
+    for batch, *parts in zip(whole, *ranks, strict=True):
+        joined = zip(*(by_domain(part) for part in parts), strict=True)
         assert by_domain(batch) == [left + right for left, right in joined]
 
 

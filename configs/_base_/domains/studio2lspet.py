@@ -1,4 +1,4 @@
-# A studio set with COCO joints (labelled source) to Leeds Sports Pose Extended (target).
+# A studio set with COCO joints (labelled source) to Leeds Sports Pose Extended.
 domain_root = '{{$MMPOSE_DA_DATA:data}}/'
 
 # The joint definition is LSP's. COCO has no head top, and LSP's neck is no midpoint of

@@ -1,6 +1,6 @@
 # Xu et al., "Alleviating Human-level Shift: A Robust Domain Adaptation Method for
-# Multi-person Pose Estimation", ACM MM 2020. The weights are the paper's; they go with a
-# pose loss that is the squared distance of heatmaps (Eq. 12).
+# Multi-person Pose Estimation", ACM MM 2020. The weights of 0.5 are the paper's; they
+# go with a pose loss that is the squared distance of heatmaps (Eq. 12).
 cafa = dict(
     type='CAFA',  # Sec. 3.2
     neck=dict(type='CAFANeck'),

@@ -96,8 +96,9 @@ def test_cafa_gives_the_head_own_or_exchanged_features(probability):
     assert ((seen == exchanged).flatten(1).all(1) ^ is_own).all()
     assert abs(is_own.double().mean() - (1 - probability)) < 0.25
     # the loss is on exchanged features whatever the head sees
-    plain = FeatureAlignment().loss(DomainBatch(batch.data_samples, batch.images, dict(
-        head=exchanged)))
+    plain = FeatureAlignment().loss(
+        DomainBatch(batch.data_samples, batch.images, dict(head=exchanged))
+    )
     torch.testing.assert_close(cafa.loss(batch)["loss"], plain["loss"])
 
 
@@ -136,7 +137,9 @@ def test_dann_reverses_the_gradient_of_the_features_alone():
     loss.backward()
     torch.testing.assert_close(terms["loss"], loss)  # logged unweighted
     torch.testing.assert_close(reversed_grad, -0.25 * features.grad)
-    torch.testing.assert_close(own_grad, adversarial.discriminator.layers[0].weight.grad)
+    torch.testing.assert_close(
+        own_grad, adversarial.discriminator.layers[0].weight.grad
+    )
     correct = torch.cat([logits[:3] > 0, logits[3:] <= 0]).double().mean()
     assert terms["accuracy"] == correct
 

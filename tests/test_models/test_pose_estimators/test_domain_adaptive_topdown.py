@@ -190,7 +190,7 @@ def test_prediction_is_the_stock_one():
     with torch.no_grad():
         ours = [s.pred_instances.keypoints for s in model.predict(images, samples)]
         theirs = [s.pred_instances.keypoints for s in stock.predict(images, samples)]
-    assert all((a == b).all() for a, b in zip(ours, theirs))
+    assert all((a == b).all() for a, b in zip(ours, theirs, strict=True))
 
 
 def test_checkpoint_with_other_joints_is_sorted_by_name():
@@ -206,7 +206,9 @@ def test_checkpoint_with_other_joints_is_sorted_by_name():
     # its own checkpoint is loaded as it is
     own = {k: v.clone() for k, v in model.state_dict().items()}
     model.load_state_dict(own)
-    torch.testing.assert_close(model.head.final_layer.weight, own["head.final_layer.weight"])
+    torch.testing.assert_close(
+        model.head.final_layer.weight, own["head.final_layer.weight"]
+    )
 
 
 def test_plain_config_is_the_stock_estimator():

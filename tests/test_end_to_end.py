@@ -1,0 +1,119 @@
+"""The whole job on small data: train, save, evaluate, resume, test, publish."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import Runner
+from mmpose.registry import MODELS
+from tiny_domains import edit_json
+from tiny_run import SSDA, UDA, run_config
+
+
+def train(cfg) -> dict[str, torch.Tensor]:
+    cfg.experiment_name = Path(cfg.work_dir).name
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return {k: v.clone() for k, v in runner.model.state_dict().items()}
+
+
+def log_of(work_dir: Path) -> list[dict]:
+    path = max(work_dir.glob("*/vis_data/scalars.json"))
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def scramble(ann_file: str, images: set[str]) -> None:
+    """Give the people in some MPII images other joints, with other visibility."""
+    rng = np.random.default_rng(5)
+
+    def change(content):
+        for annotation in content:
+            if annotation["image"] in images:
+                annotation["joints"] = rng.uniform(10, 70, (16, 2)).tolist()
+                annotation["joints_vis"] = rng.integers(0, 2, 16).tolist()
+
+    edit_json(ann_file, change)
+
+
+def same(a: dict, b: dict) -> bool:
+    return all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_labels_of_the_unlabeled_target_change_no_weight(tmp_path, coco, mpii):
+    def weights(name, counts, labeled):
+        cfg = run_config(tmp_path / name, coco, mpii, counts, labeled, max_epochs=1)
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        return train(cfg)
+
+    images = {path.name for path in Path(mpii["data_prefix"]["img"]).iterdir()}
+    before = weights("uda", UDA, None)
+    scramble(mpii["ann_file"], images)
+    assert same(before, weights("uda_scrambled", UDA, None))
+
+    # Semi-supervised: which images are labelled is read off the data set itself.
+    from mmpose_da.datasets import MixedDomainDataset
+
+    share = dict(count=4)
+    dataset = MixedDomainDataset("MpiiDataset", coco, mpii, share).datasets[1]
+    labeled = {
+        Path(dataset.get_data_info(i)["img_path"]).name for i in range(len(dataset))
+    }
+    assert len(labeled) == 4
+    before = weights("ssda", SSDA, share)
+    scramble(mpii["ann_file"], images - labeled)
+    assert same(before, weights("ssda_unlabeled_scrambled", SSDA, share))
+    scramble(mpii["ann_file"], labeled)
+    assert not same(before, weights("ssda_labeled_scrambled", SSDA, share))
+
+
+def test_terms_are_logged_by_name_and_ramped(tmp_path, coco, mpii):
+    train(run_config(tmp_path / "run", coco, mpii, SSDA, dict(ratio=0.5)))
+    log = log_of(tmp_path / "run")
+    steps = [entry for entry in log if "loss" in entry]
+    assert len(steps) == 6  # 6 source people, 2 in a batch, 2 epochs
+    terms = {
+        *("source.loss_kpt", "target_labeled.loss_kpt", "cafa.loss", "isa.loss"),
+        *("ihta.loss_align", "ihta.loss_readout", "entropy.loss"),
+    }
+    for entry in steps:
+        assert terms | {"ihta.positive_share", "ihta.spread"} <= set(entry)
+        assert all(np.isfinite(entry[term]) for term in terms)
+    assert steps[0]["entropy.loss"] == 0 and steps[-1]["entropy.loss"] > 0
+    metrics = [entry for entry in log if "PCKh@0.5 (12 joints)" in entry]
+    assert len(metrics) == 2
+
+
+@pytest.mark.slow
+def test_tools_train_resume_test_and_publish(tmp_path, coco, mpii, repo):
+    def tool(script, *args):
+        command = [sys.executable, str(repo / "tools" / script), *map(str, args)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    work_dir, config = tmp_path / "work", tmp_path / "tiny.py"
+    run_config(work_dir, coco, mpii, SSDA, dict(ratio=0.5), num_workers=1).dump(config)
+    tool("train.py", config, "--cfg-options", "train_cfg.max_epochs=1")
+    assert (work_dir / "epoch_1.pth").is_file()
+    output = tool("train.py", config, "--resume")
+    assert "resumed epoch: 1, iter: 3" in output
+    assert "Epoch(train) [1]" not in output and "Epoch(train) [2]" in output
+
+    adapted = work_dir / "epoch_2.pth"
+    metrics, drawn = tmp_path / "metrics.json", tmp_path / "drawn"
+    tool("test.py", config, adapted, "--out", metrics, "--show-dir", drawn)
+    expected = log_of(work_dir)[-1]["PCKh@0.5 (12 joints)"]
+    tested = json.loads(metrics.read_text())["PCKh@0.5 (12 joints)"]
+    assert tested == pytest.approx(expected)
+    assert len(list(drawn.iterdir())) == 10
+
+    tool("publish_model.py", adapted, tmp_path / "published.pth")
+    (published,) = tmp_path.glob("published-*.pth")
+    from tiny_model import model_config
+
+    stock = MODELS.build(model_config(type="TopdownPoseEstimator"))
+    stock.load_state_dict(torch.load(published)["state_dict"], strict=True)

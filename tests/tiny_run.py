@@ -1,0 +1,98 @@
+"""A whole run in miniature: config of a Runner over the small domains and model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmengine.config import Config
+from tiny_domains import TRAIN_PIPELINE, VAL_PIPELINE
+from tiny_model import model_config
+
+LIMBS = [
+    f"{side}_{part}"
+    for part in ("ankle", "knee", "hip", "wrist", "elbow", "shoulder")
+    for side in ("right", "left")
+]
+METHOD = dict(
+    cafa=dict(type="CAFA", weight=0.5),
+    ihta=dict(type="IHTA", loss=dict(type="IHTALoss", threshold=0.5), weight=0.5),
+    entropy=dict(type="EntropyMinimization", weight=0.01, rampup=dict(end=4)),
+)
+UDA = dict(source=2, target_unlabeled=2)
+SSDA = dict(source=2, target_labeled=1, target_unlabeled=1)
+
+
+def run_config(
+    work_dir: Path,
+    source: dict,
+    target: dict,
+    samples_per_domain: dict,
+    labeled_target: dict | None = None,
+    max_epochs: int = 2,
+    num_workers: int = 0,
+) -> Config:
+    """UDA or SSDA from COCO-format people to MPII-format people, evaluated on these."""
+    adaptations = dict(METHOD)
+    if labeled_target:
+        adaptations["isa"] = dict(type="ISA", weight=0.5)
+    headbox_file = str(Path(target["ann_file"]).parent / "headboxes.mat")
+    val_dataset = dict(
+        target, headbox_file=headbox_file, test_mode=True, pipeline=VAL_PIPELINE
+    )
+    loader = dict(num_workers=num_workers, persistent_workers=num_workers > 0)
+    return Config(
+        dict(
+            default_scope="mmpose",
+            custom_imports=dict(imports=["mmpose_da"]),
+            work_dir=str(work_dir),
+            randomness=dict(seed=0, deterministic=True),
+            model=model_config(
+                type="DomainAdaptiveTopdown",
+                joints="MpiiDataset",
+                adaptations=adaptations,
+            ),
+            train_dataloader=dict(
+                batch_size=4,
+                sampler=dict(type="DefaultSampler", shuffle=True),
+                batch_sampler=dict(
+                    type="MixedDomainBatchSampler",
+                    samples_per_domain=samples_per_domain,
+                ),
+                dataset=dict(
+                    type="MixedDomainDataset",
+                    joints="MpiiDataset",
+                    source=source,
+                    target=target,
+                    labeled_target=labeled_target,
+                    pipeline=TRAIN_PIPELINE,
+                ),
+                **loader,
+            ),
+            val_dataloader=dict(
+                batch_size=4,
+                sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
+                dataset=val_dataset,
+                **loader,
+            ),
+            test_dataloader=dict(
+                batch_size=4,
+                sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
+                dataset=val_dataset,
+                **loader,
+            ),
+            val_evaluator=dict(type="SharedJointsMpiiPCK", joints=LIMBS),
+            test_evaluator=dict(type="SharedJointsMpiiPCK", joints=LIMBS),
+            train_cfg=dict(by_epoch=True, max_epochs=max_epochs, val_interval=1),
+            val_cfg=dict(),
+            test_cfg=dict(),
+            optim_wrapper=dict(optimizer=dict(type="Adam", lr=1e-3)),
+            default_hooks=dict(
+                logger=dict(type="LoggerHook", interval=1),
+                checkpoint=dict(type="CheckpointHook", interval=1),
+                visualization=dict(type="PoseVisualizationHook", enable=False),
+            ),
+            visualizer=dict(
+                type="PoseLocalVisualizer", vis_backends=[dict(type="LocalVisBackend")]
+            ),
+        )
+    )
