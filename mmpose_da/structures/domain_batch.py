@@ -48,8 +48,8 @@ class DomainBatch:
             sum(s.stop - s.start for s in self._slices.values())
         ):
             raise ValueError(
-                f"the domains of a batch must follow each other in the order {DOMAINS}, "
-                f"but they are {self.domains}; use MixedDomainBatchSampler"
+                f"the domains of a batch must follow each other in the order {DOMAINS},"
+                f" but they are {self.domains}; use MixedDomainBatchSampler"
             )
 
     @property

@@ -37,7 +37,7 @@ def joint_metainfo(joints: str | dict) -> dict:
 
 
 def joint_definition(joints: str | dict) -> dict:
-    """MMPose's parsed metainfo (names, flip pairs, skeleton, sigmas, ...) of ``joints``.
+    """MMPose's parsed metainfo (names, flip pairs, skeleton, ...) of ``joints``.
 
     See :func:`joint_metainfo` for the argument and the errors.
     """

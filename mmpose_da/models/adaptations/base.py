@@ -48,7 +48,7 @@ class Adaptation(BaseModule):
 
     @property
     def taps(self) -> Sequence[str]:
-        """Modules of the estimator, such as ``backbone.layer1``, whose output is used."""
+        """Modules of the estimator whose output is used, as ``backbone.layer1``."""
         return ()
 
     def check(self, batch: DomainBatch) -> None:

@@ -19,13 +19,13 @@ class IHTA(Adaptation):
     and target people whose poses are alike are pulled together (Xu et al., "Alleviating
     Human-level Shift", ACM MM 2020, Sec. 3.4).
 
-    The squared distance of two g is taken as a mean over joints and channels, so that the
-    weight does not depend on their number.
+    The squared distance of two g is taken as a mean over joints and channels, so that
+    the weight does not depend on their number.
 
     A constant g would minimise this loss. Against that, g must serve to read off the
     joints' coordinates on labelled images: ``loss_readout``. The log shows
-    ``positive_share``, the share of pairs that are aligned, and ``spread``, the variance
-    of g over the batch relative to its mean square (0 is collapse).
+    ``positive_share``, the share of pairs that are aligned, and ``spread``, the
+    variance of g over the batch relative to its mean square (0 is collapse).
 
     Args:
         head (dict, optional): Config of the graph network. Defaults to

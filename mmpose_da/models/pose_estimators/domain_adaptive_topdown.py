@@ -25,8 +25,8 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
 
     Any stock backbone, neck and head, and by name the adaptations that act on their
     features and heatmaps in training. Prediction is that of TopdownPoseEstimator and
-    knows none of them. In the state dict, all that is not under ``adaptations.`` has the
-    keys of the stock estimator.
+    knows none of them. In the state dict, all that is not under ``adaptations.`` has
+    the keys of the stock estimator.
 
     The loss is the head's own on source images, plus ``target_loss_weight`` times the
     same on labelled target images, plus the terms of the adaptations.
@@ -82,7 +82,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
 
         Args:
             inputs (Tensor): Images (B, 3, H, W), the domains one after the other.
-            data_samples (list[PoseDataSample]): Their samples, each with its ``domain``.
+            data_samples (list[PoseDataSample]): Their samples, each with a ``domain``.
 
         Returns:
             dict[str, Tensor]: ``source.loss_kpt`` and the like, as the head names them,

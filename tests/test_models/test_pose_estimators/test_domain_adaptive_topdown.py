@@ -146,7 +146,7 @@ def test_ihta_needs_a_skeleton():
 
 
 def test_round_trip_of_checkpoints():
-    """Stock weights load; adapted ones, stripped, predict the same in the stock model."""
+    """Stock weights load; adapted ones, stripped, predict the same when stock."""
     stock = build(type="TopdownPoseEstimator")
     model = build(adaptations=ALL, joints="MpiiDataset")
     result = model.load_state_dict(stock.state_dict(), strict=False)

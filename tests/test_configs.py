@@ -1,0 +1,77 @@
+"""Every runnable config: it parses, fits together, and makes a model."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmpose.registry import MODELS
+
+from mmpose_da.structures import joint_definition
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs/da").glob("*.py"))
+ABLATION = {
+    *("source-only", "dan", "dann", "strong-weak", "cafa", "isa", "ihta"),
+    *("ssda", "oracle", ""),
+}
+
+
+@pytest.fixture(autouse=True)
+def _default_data_root(monkeypatch):
+    monkeypatch.delenv("MMPOSE_DA_DATA", raising=False)
+
+
+def domains_of(cfg: Config) -> set[str]:
+    dataset = cfg.train_dataloader.dataset
+    labeled = dataset.get("labeled_target")
+    domains = {"source"} if dataset.get("source") else set()
+    if dataset.get("target"):
+        domains |= {"target_labeled"} if labeled else set()
+        domains |= set() if labeled == dict(ratio=1.0) else {"target_unlabeled"}
+    return domains
+
+
+def test_every_row_is_there():
+    names = {path.stem for path in CONFIGS}
+    for pair in ("coco2mpii", "mpii2coco"):
+        rows = {f"{pair}_res50" + (f"_{row}" if row else "") for row in ABLATION}
+        for model in ("hrnet", "hrnet-w48"):
+            rows |= {f"{pair}_{model}{row}" for row in ("_source-only", "", "_ssda")}
+        assert rows <= names
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_config_fits_together(path):
+    cfg = Config.fromfile(path)
+    loader = cfg.train_dataloader
+    counts = loader.batch_sampler.samples_per_domain
+    assert set(counts) == domains_of(cfg)
+    assert sum(counts.values()) == loader.batch_size
+
+    joints = joint_definition(cfg.model.joints)
+    assert loader.dataset.joints == cfg.model.joints
+    assert cfg.model.head.out_channels == joints["num_keypoints"]
+    assert set(cfg.val_evaluator.joints) <= set(joints["keypoint_name2id"])
+    assert cfg.val_dataloader.dataset.pipeline == cfg.val_pipeline
+    assert cfg.test_evaluator == cfg.val_evaluator
+    height, width = cfg.codec.heatmap_size
+    assert cfg.model.head.loss.loss_weight == height * width
+    assert cfg.default_hooks.checkpoint.save_best is None
+    assert cfg.val_dataloader.dataset.data_root.startswith("data/")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_model_is_built_with_what_its_adaptations_need(path):
+    cfg = Config.fromfile(path)
+    model = MODELS.build(cfg.model)
+    domains = domains_of(cfg)
+    domains |= {"target"} if domains - {"source"} else set()
+    for adaptation in model.adaptations.values():
+        assert set(adaptation.needs) <= domains
+    assert set(model.adaptations) == set(cfg.model.get("adaptations", {}))
+
+
+def test_data_root_from_the_environment(monkeypatch):
+    monkeypatch.setenv("MMPOSE_DA_DATA", "/elsewhere")
+    cfg = Config.fromfile(CONFIGS[0])
+    assert cfg.train_dataloader.dataset.source.data_root == "/elsewhere/coco/"
+    assert cfg.val_dataloader.dataset.headbox_file.startswith("/elsewhere/mpii/")
