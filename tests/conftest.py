@@ -1,0 +1,42 @@
+"""Fixtures of all tests."""
+
+import mmpose_da  # noqa: F401, I001 - before MMPose, so that mmcv-lite is enough
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.visualization import Visualizer
+from tiny_domains import coco, mpii  # noqa: F401 - fixtures
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    """The root of the project."""
+    return REPO
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets; tests that need it are skipped without it."""
+    folder = Path(os.environ.get("MMPOSE_DA_REAL_DATA", REPO.parent / "shared/data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}; set MMPOSE_DA_REAL_DATA to its folder")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def restore_global_instances() -> Iterator[None]:
+    """Start in MMPose's scope; forget the loggers, message hubs and so on of a test."""
+    managers = (MessageHub, MMLogger, DefaultScope, Visualizer)
+    before = [manager._instance_dict.copy() for manager in managers]
+    init_default_scope("mmpose")
+    yield
+    for manager, instances in zip(managers, before, strict=True):
+        manager._instance_dict.clear()
+        manager._instance_dict.update(instances)

@@ -1,0 +1,114 @@
+"""What train.py and test.py have in common: options and how a config is made."""
+
+# First: it lets MMPose be imported without compiled MMCV, and registers MMPose-DA.
+import mmpose_da  # noqa: F401, I001
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, DictAction
+
+
+def existing_file(value: str) -> str:
+    """Check that a path is a file, for ``argparse``."""
+    if not Path(value).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file '{value}'")
+    return value
+
+
+def checkpoint(value: str) -> str:
+    """Check that a checkpoint is a file, or a location such as ``https://...``."""
+    return value if "://" in value else existing_file(value)
+
+
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """Make a parser with the options that training and testing share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("config", type=existing_file, help="the config file")
+    parser.add_argument(
+        "--work-dir",
+        help="folder for logs, checkpoints and results (default: `work_dir` of the "
+        "config, else work_dirs/NAME_OF_CONFIG)",
+    )
+    parser.add_argument("--show-dir", help="folder in which to save drawn predictions")
+    parser.add_argument(
+        "--show", action="store_true", help="show predictions in a window"
+    )
+    parser.add_argument(
+        "--interval", type=int, default=1, help="draw one of so many batches"
+    )
+    parser.add_argument(
+        "--wait-time", type=float, default=1, help="seconds that a window is shown"
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        default={},
+        metavar="KEY=VALUE",
+        help="change entries of the config, for example model.backbone.depth=18; a "
+        'list is key="[a,b]" or key=a,b, without blanks',
+    )
+    parser.add_argument(
+        "--launcher",
+        choices=["none", "pytorch", "slurm", "mpi"],
+        default="none",
+        help="what starts the processes of a distributed run",
+    )
+    # `torch.distributed.launch` passes it; everything else sets LOCAL_RANK.
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0)
+    return parser
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Load the config file, with the launcher and the work directory.
+
+    Args:
+        args (argparse.Namespace): Options of :func:`make_parser`.
+
+    Returns:
+        Config: The config. ``--cfg-options`` are not in it yet: they come last,
+        with :func:`apply_cfg_options`, and win over every other option.
+    """
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get("work_dir") is None:
+        cfg.work_dir = str(Path("work_dirs") / Path(args.config).stem)
+    return cfg
+
+
+def apply_cfg_options(cfg: Config, args: argparse.Namespace) -> None:
+    """Merge ``--cfg-options`` into the config, and settle what depends on them."""
+    cfg.merge_from_dict(args.cfg_options)
+    if "preprocess_cfg" in cfg:  # how some configs of MMPose spell it
+        cfg.model.setdefault("data_preprocessor", cfg.preprocess_cfg)
+
+
+def enable_hook(
+    cfg: Config, name: str, args: argparse.Namespace, **settings: Any
+) -> None:
+    """Switch on a drawing hook of ``default_hooks``.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        name (str): Key of the hook in ``default_hooks``.
+        args (argparse.Namespace): Options of :func:`make_parser`.
+        settings (Any): Further settings of the hook.
+
+    Raises:
+        ValueError: If the config has no such hook.
+    """
+    if not cfg.get("default_hooks", {}).get(name):
+        raise ValueError(
+            f"the config has no hook `default_hooks.{name}`, which the option needs; "
+            "inherit from a default_runtime.py that has one"
+        )
+    hook = cfg.default_hooks[name]
+    hook.update(enable=True, interval=args.interval, **settings)
+    if args.show:
+        hook.wait_time = args.wait_time
