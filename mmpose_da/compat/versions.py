@@ -60,6 +60,8 @@ REQUIREMENTS = (
     # The range of MMPose 1.3, which refuses to run outside of it.
     Requirement("mmcv", "2.0.1", "2.2", distributions=("mmcv-lite", "mmcv")),
     Requirement("mmpose", "1.3.0", "1.4"),
+    # MMEngine 0.10 imports pkg_resources, which setuptools 82 no longer has.
+    Requirement("setuptools", "40", "82"),
 )
 
 

@@ -10,6 +10,7 @@ GOOD = {
     "mmengine": "0.10.7",
     "mmcv": "2.1.0",
     "mmpose": "1.3.2",
+    "setuptools": "79.0.1",
 }
 
 
@@ -51,6 +52,7 @@ def test_supported(package, version):
         ("mmcv", None, ">=2.0.1,<2.2", "pip install 'mmcv-lite>=2.0.1,<2.2'"),
         ("mmpose", "1.2.0", ">=1.3.0,<1.4", "pip install 'mmpose>=1.3.0,<1.4'"),
         ("mmpose", "1.4.0rc1", ">=1.3.0,<1.4", "pip install 'mmpose>=1.3.0,<1.4'"),
+        ("setuptools", "82.0.0", ">=40,<82", "pip install 'setuptools>=40,<82'"),
     ],
 )
 def test_unsupported(package, version, supported, remedy):
