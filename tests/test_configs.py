@@ -47,6 +47,9 @@ def test_config_fits_together(path):
     assert set(counts) == domains_of(cfg)
     assert sum(counts.values()) == loader.batch_size
 
+    if "studio" not in path.stem:
+        assert cfg.auto_scale_lr.base_batch_size == loader.batch_size
+
     joints = joint_definition(cfg.model.joints)
     assert loader.dataset.joints == cfg.model.joints
     assert cfg.model.head.out_channels == joints["num_keypoints"]

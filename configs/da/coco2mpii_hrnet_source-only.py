@@ -37,6 +37,7 @@ test_evaluator = val_evaluator
 
 optim_wrapper = dict(optimizer=dict(lr=1e-4))
 param_scheduler = _base_.adaptation_schedule
+auto_scale_lr = dict(base_batch_size=32)
 train_cfg = dict(max_epochs=_base_.adaptation_epochs, val_interval=5)
 
 # The last checkpoint counts: choosing one by target labels is no unsupervised setting.

@@ -14,3 +14,4 @@ train_dataloader = dict(
     batch_size=64,
     batch_sampler=dict(samples_per_domain=dict(target_unlabeled=32)),
     dataset=dict(target=_base_.target))
+auto_scale_lr = dict(base_batch_size=64)

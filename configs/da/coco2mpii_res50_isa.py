@@ -12,3 +12,4 @@ train_dataloader = dict(
     batch_sampler=dict(
         samples_per_domain=dict(target_labeled=16, target_unlabeled=16)),
     dataset=dict(target=_base_.target, labeled_target=dict(ratio=0.2)))
+auto_scale_lr = dict(base_batch_size=64)

@@ -86,6 +86,23 @@ def test_unlabeled_people_do_not_depend_on_labels(coco):
     assert MixedDomainDataset("MpiiDataset", target=coco).lens == expected
 
 
+def test_a_file_of_boxes_is_enough_without_labels(tmp_path, coco):
+    def boxes_only(content):
+        del content["categories"]
+        keys = ("id", "image_id", "category_id", "bbox")
+        content["annotations"] = [
+            {key: annotation[key] for key in keys}
+            for annotation in content["annotations"]
+        ]
+
+    edit_json(coco["ann_file"], boxes_only)
+    dataset = MixedDomainDataset(
+        "CocoDataset", target=coco_config(tmp_path / "coco"), pipeline=TRAIN_PIPELINE
+    )
+    assert dataset.lens == [6]
+    assert dataset[5]["inputs"].shape == (3, 64, 64)
+
+
 @pytest.mark.parametrize("share", [dict(ratio=0.25), dict(count=2)])
 def test_target_is_split_by_image(tmp_path, coco, mpii, share):
     # two people in each image

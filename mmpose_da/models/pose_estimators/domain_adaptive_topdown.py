@@ -17,6 +17,7 @@ from ...structures import (
     joint_mapping,
     joint_metainfo,
 )
+from ..layers.numerics import promote
 
 
 @MODELS.register_module()
@@ -95,7 +96,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             adaptation.check(batch)
             adaptation.adapt(batch)
         feats = (*feats[:-1], batch.features["head"])
-        batch.heatmaps = self.head.forward(feats)
+        batch.heatmaps = promote(self.head.forward(feats))
 
         losses = self._pose_losses(feats, batch)
         for name, adaptation in self.adaptations.items():

@@ -106,6 +106,19 @@ def test_each_adaptation_gives_finite_terms_and_gradients(names):
     assert not missing
 
 
+def test_terms_are_finite_in_half_precision():
+    torch.manual_seed(0)
+    model = build(adaptations=ALL, joints="MpiiDataset")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        losses = model.loss(*batch(source=4, target_labeled=2, target_unlabeled=2))
+        total, log = model.parse_losses(losses)
+    assert all(torch.isfinite(value).all() for value in log.values())
+    assert losses["dan.loss"].dtype == torch.float32
+    total.backward()
+    grads = [parameter.grad for parameter in model.parameters()]
+    assert all(grad is not None and torch.isfinite(grad).all() for grad in grads)
+
+
 def test_tapped_features_are_those_of_the_module():
     model = build(adaptations=dict(local=ALL["local"], probe=dict(type="Probe")))
     images, samples = batch(source=2, target_unlabeled=2)
