@@ -13,8 +13,11 @@ isa = dict(
 ihta = dict(
     type='IHTA',  # Sec. 3.4
     head=dict(type='TopologyHead', channels=128, num_blocks=4),
-    loss=dict(type='IHTALoss', threshold=0.9),
+    loss=dict(type='IHTALoss', share=0.1),
     weight=0.5)
 entropy = dict(
     type='EntropyMinimization',  # Sec. 3.5
+    # With a temperature of 1 the softmax of a heatmap, whose peak is 1 at most, is all
+    # but uniform, and the term has no effect.
+    loss=dict(type='EntropyLoss', temperature=0.1),
     weight=0.01)

@@ -31,7 +31,7 @@ class IHTA(Adaptation):
         head (dict, optional): Config of the graph network. Defaults to
             ``dict(type='TopologyHead')``.
         loss (dict, optional): Config of the loss. Defaults to
-            ``dict(type='IHTALoss')``.
+            ``dict(type='IHTALoss', share=0.1)``.
         readout_weight (float): Factor of ``loss_readout`` beside the alignment; it is
             not in the paper, and 0 turns it off. Defaults to 1.0.
     """
@@ -56,7 +56,7 @@ class IHTA(Adaptation):
                 **(head or dict(type="TopologyHead")),
             )
         )
-        self.loss_module = MODELS.build(loss or dict(type="IHTALoss"))
+        self.loss_module = MODELS.build(loss or dict(type="IHTALoss", share=0.1))
         self.readout_weight = readout_weight
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:

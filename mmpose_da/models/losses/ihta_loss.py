@@ -71,29 +71,61 @@ class IHTALoss(nn.Module):
     Section 3.4 of Xu et al., "Alleviating Human-level Shift: A Robust Domain Adaptation
     Method for Multi-person Pose Estimation", ACM MM 2020::
 
-        P      = {(s, t): sim(s, t) >= threshold}
         L_IHTA = 1 / |P| * sum_{(s, t) in P} |g_s - g_t|^2
 
-    with g the topology representation of a pose (see ``TopologyHead``), its squared
-    norm summed over joints and channels, and sim from :func:`pose_similarity`, through
-    which no gradient goes. No (n, m, K, D) tensor is made. The loss is exactly 0, with
-    a graph, when no pair is positive.
+    with P the positive pairs, g the topology representation of a pose (see
+    ``TopologyHead``) and its squared norm summed over joints and channels. A pair is
+    positive when its similarity (:func:`pose_similarity`, through which no gradient
+    goes) reaches a threshold. No (n, m, K, D) tensor is made. The loss is exactly 0,
+    with a graph, when no pair is positive.
+
+    The paper's threshold is not known to us, and what a similarity means depends on the
+    features: with a ResNet few pairs may reach what with an HRNet most do. So it can be
+    given as a number, or as the share of a batch's pairs that are to be positive.
 
     A constant g makes this loss 0: train g for something else too. Under several ranks
-    each pairs its own samples. The default threshold is a choice of this project, not
-    a value of the paper: log :meth:`positive_share` and choose the threshold so that
-    some pairs, but not all, are positive.
+    each pairs its own samples.
 
     Args:
-        threshold (float): Similarity from which a pair is positive, in [-1, 1].
-            Defaults to 0.9.
+        threshold (float, optional): Similarity from which a pair is positive, in
+            [-1, 1]. Defaults to None.
+        share (float, optional): Share of the most similar pairs of a batch that are
+            positive, in (0, 1]. Defaults to None. Exactly one of the two must be given.
     """
 
-    def __init__(self, threshold: float = 0.9) -> None:
+    def __init__(
+        self, threshold: float | None = None, share: float | None = None
+    ) -> None:
         super().__init__()
-        if not -1 <= threshold <= 1:
+        if (threshold is None) == (share is None):
+            raise ValueError(
+                f"give either threshold or share, got {threshold} and {share}"
+            )
+        if threshold is not None and not -1 <= threshold <= 1:
             raise ValueError(f"threshold must lie in [-1, 1], got {threshold}")
+        if share is not None and not 0 < share <= 1:
+            raise ValueError(f"share must lie in (0, 1], got {share}")
         self.threshold = threshold
+        self.share = share
+
+    def positive_pairs(self, similarity: Tensor) -> Tensor:
+        """Select the positive pairs.
+
+        Args:
+            similarity (Tensor): Similarity of the pairs, shape (n, m).
+
+        Returns:
+            Tensor: Boolean, shape (n, m). With ``share``, at least one pair is positive
+            if there is any, and so are all that are as similar as the last one.
+        """
+        similarity = promote(similarity.detach())
+        threshold = self.threshold
+        if threshold is None:
+            if similarity.numel() == 0:
+                return similarity.bool()
+            count = max(1, round(self.share * similarity.numel()))
+            threshold = similarity.flatten().topk(count).values[-1]
+        return similarity >= threshold
 
     def forward(
         self, source_topology: Tensor, target_topology: Tensor, similarity: Tensor
@@ -128,7 +160,7 @@ class IHTALoss(nn.Module):
             squared = squared_distances(
                 promote(source_topology).flatten(1), promote(target_topology).flatten(1)
             )
-            positive = similarity >= self.threshold
+            positive = self.positive_pairs(similarity)
             total = torch.where(positive, squared, torch.zeros_like(squared)).sum()
             return total / positive.sum().clamp(min=1)
 
@@ -141,6 +173,6 @@ class IHTALoss(nn.Module):
         Returns:
             Tensor: A detached scalar in [0, 1]; 0 when there is no pair.
         """
-        positive = promote(similarity.detach()) >= self.threshold
+        positive = self.positive_pairs(similarity)
         dtype = promote(similarity).dtype
         return positive.sum().to(dtype) / max(positive.numel(), 1)

@@ -108,7 +108,7 @@ def test_gradient():
 def test_gradient_at_distance_zero_is_zero():
     g_source = random(2, 3, 4).float().requires_grad_()
     g_target = g_source.detach().clone().requires_grad_()
-    loss = IHTALoss()(g_source, g_target, torch.eye(2))
+    loss = IHTALoss(threshold=0.9)(g_source, g_target, torch.eye(2))
     loss.backward()
     assert loss.item() == pytest.approx(0, abs=1e-5)
     torch.testing.assert_close(g_source.grad, torch.zeros(2, 3, 4), atol=1e-5, rtol=0)
@@ -145,12 +145,36 @@ def test_no_pairwise_feature_tensor():
 def test_wrong_arguments():
     with pytest.raises(ValueError, match="threshold.*1.5"):
         IHTALoss(threshold=1.5)
+    with pytest.raises(ValueError, match="share.*1.5"):
+        IHTALoss(share=1.5)
+    for both in (dict(), dict(threshold=0.5, share=0.5)):
+        with pytest.raises(ValueError, match="either threshold or share"):
+            IHTALoss(**both)
     g = torch.zeros(2, 3, 4)
     with pytest.raises(ValueError, match=r"similarity.*\(2, 2\).*\(2, 3\)"):
-        IHTALoss()(g, g, torch.zeros(2, 3))
+        IHTALoss(threshold=0.9)(g, g, torch.zeros(2, 3))
     with pytest.raises(ValueError, match="source_topology"):
-        IHTALoss()(g, torch.zeros(2, 3, 5), torch.zeros(2, 2))
+        IHTALoss(threshold=0.9)(g, torch.zeros(2, 3, 5), torch.zeros(2, 2))
     with pytest.raises(ValueError, match="source and target"):
         pose_similarity(g, torch.zeros(2, 4, 4), torch.ones(2, 3), torch.ones(2, 4))
     with pytest.raises(ValueError, match=r"target_confidence.*\(2, 4\)"):
         pose_similarity(g, g, torch.ones(2, 3), torch.ones(2, 4))
+
+
+@pytest.mark.parametrize("share, count", [(0.01, 1), (0.25, 6), (1.0, 24)])
+def test_share_takes_the_most_similar_pairs(share, count):
+    similarity = torch.randperm(24).view(4, 6) / 24
+    g_source, g_target = torch.randn(4, 3, 5), torch.randn(6, 3, 5)
+    loss = IHTALoss(share=share)
+    threshold = (24 - count) / 24
+    expected = slow_ihta(g_source, g_target, similarity, threshold)
+    assert loss(g_source, g_target, similarity).item() == pytest.approx(expected, 1e-5)
+    assert loss.positive_share(similarity).item() == pytest.approx(count / 24)
+
+
+def test_share_of_nothing_is_nothing():
+    loss = IHTALoss(share=0.5)
+    g = torch.randn(0, 3, 5, requires_grad=True)
+    value = loss(g, torch.randn(2, 3, 5), torch.zeros(0, 2))
+    value.backward()
+    assert value == 0 and loss.positive_share(torch.zeros(0, 2)) == 0
