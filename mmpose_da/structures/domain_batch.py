@@ -38,19 +38,18 @@ class DomainBatch:
     heatmaps: Tensor | None = None
 
     def __post_init__(self) -> None:
-        self._slices = {}
-        start = 0
-        for domain, samples in groupby(self.domains):
-            stop = start + len(list(samples))
-            self._slices[domain] = slice(start, stop)
-            start = stop
-        if list(self._slices) != [d for d in DOMAINS if d in self._slices] or start != (
-            sum(s.stop - s.start for s in self._slices.values())
-        ):
+        runs = [(domain, len(list(run))) for domain, run in groupby(self.domains)]
+        present = [domain for domain, _ in runs]
+        if present != [domain for domain in DOMAINS if domain in present]:
             raise ValueError(
                 f"the domains of a batch must follow each other in the order {DOMAINS},"
                 f" but they are {self.domains}; use MixedDomainBatchSampler"
             )
+        self._slices: dict[str, slice] = {}
+        start = 0
+        for domain, count in runs:
+            self._slices[domain] = slice(start, start + count)
+            start += count
 
     @property
     def domains(self) -> list[str]:
