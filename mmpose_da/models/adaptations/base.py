@@ -23,6 +23,9 @@ class Adaptation(BaseModule):
         metainfo (dict, optional): The parsed joint definition; given by the estimator.
             Defaults to None.
         weight (float): Factor of the terms in the total loss. Defaults to 1.0.
+        feature (str): Which features are used: ``'head'``, those that the head sees, or
+            the name of a module of the estimator, such as ``'backbone.layer1'``.
+            Defaults to ``'head'``.
         rampup (dict, optional): Raises the weight from 0 to ``weight`` from the
             iteration ``begin`` to the iteration ``end``, as a ``curve`` that is
             ``'linear'`` or ``'sigmoid'`` (2 / (1 + exp(-10 p)) - 1, Ganin and
@@ -37,6 +40,7 @@ class Adaptation(BaseModule):
         in_channels: int | None = None,
         metainfo: dict | None = None,
         weight: float = 1.0,
+        feature: str = "head",
         rampup: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -44,12 +48,13 @@ class Adaptation(BaseModule):
         self.in_channels = in_channels
         self.metainfo = metainfo
         self.weight = weight
+        self.feature = feature
         self.rampup = None if rampup is None else RampUp(**rampup)
 
     @property
     def taps(self) -> Sequence[str]:
-        """Modules of the estimator whose output is used, as ``backbone.layer1``."""
-        return ()
+        """Modules of the estimator whose output must be kept."""
+        return () if self.feature == "head" else (self.feature,)
 
     def check(self, batch: DomainBatch) -> None:
         """Raise a ValueError if a domain that is needed is not in the batch."""

@@ -28,7 +28,7 @@ class CAFA(FeatureAlignment):
         exchange_prob (float): 1 is the paper's training, in which the head never sees
             what it sees at test time; with 0 the exchange serves the loss alone.
             Defaults to 0.5.
-        kwargs: See :class:`FeatureAlignment`; its ``feature`` is the exchanged one.
+        kwargs: See :class:`FeatureAlignment`; the features are the exchanged ones.
     """
 
     def __init__(

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from mmpose.registry import MODELS
 from torch import Tensor
 
@@ -28,30 +26,16 @@ class DomainAdversarial(Adaptation):
             to logits.
         loss (dict, optional): Config of the loss of the source's and the target's
             logits. Defaults to ``dict(type='AdversarialLoss')``.
-        feature (str): Which features: ``'head'``, those that the head sees, or the name
-            of a module of the estimator, such as ``'backbone.layer1'``.
-            Defaults to ``'head'``.
     """
 
     needs = (SOURCE, "target")
 
-    def __init__(
-        self,
-        discriminator: dict,
-        loss: dict | None = None,
-        feature: str = "head",
-        **kwargs,
-    ) -> None:
+    def __init__(self, discriminator: dict, loss: dict | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.discriminator = MODELS.build(
             {"in_channels": self.in_channels, **discriminator}
         )
         self.loss_module = MODELS.build(loss or dict(type="AdversarialLoss"))
-        self.feature = feature
-
-    @property
-    def taps(self) -> Sequence[str]:
-        return () if self.feature == "head" else (self.feature,)
 
     def forward(self, batch: DomainBatch) -> dict[str, Tensor]:
         return self.loss(batch)

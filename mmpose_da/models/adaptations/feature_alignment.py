@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from mmpose.registry import MODELS
 from torch import Tensor
@@ -26,9 +24,6 @@ class FeatureAlignment(Adaptation):
             Defaults to ``'image'``.
         max_positions (int): At most so many positions of each side are used, chosen at
             random in every step, with ``sample='position'``. Defaults to 1024.
-        feature (str): Which features: ``'head'``, those that the head sees, or the name
-            of a module of the estimator, such as ``'backbone.layer1'``.
-            Defaults to ``'head'``.
     """
 
     needs = (SOURCE, "target")
@@ -38,7 +33,6 @@ class FeatureAlignment(Adaptation):
         loss: dict | None = None,
         sample: str = "image",
         max_positions: int = 1024,
-        feature: str = "head",
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -47,11 +41,6 @@ class FeatureAlignment(Adaptation):
         self.loss_module = MODELS.build(loss or dict(type="MMDLoss"))
         self.sample = sample
         self.max_positions = max_positions
-        self.feature = feature
-
-    @property
-    def taps(self) -> Sequence[str]:
-        return () if self.feature == "head" else (self.feature,)
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
         return dict(

@@ -60,7 +60,7 @@ class IHTA(Adaptation):
         self.readout_weight = readout_weight
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
-        nodes = keypoint_features(batch.features["head"], batch.heatmaps)
+        nodes = keypoint_features(batch.features[self.feature], batch.heatmaps)
         confidence = keypoint_confidence(batch.heatmaps)
         topology = self.head(nodes)
         source, target = batch.slice(SOURCE), batch.slice("target")

@@ -38,7 +38,7 @@ class ISA(Adaptation):
         labeled, unlabeled = (
             part.heatmaps
             if self.compare == "heatmap"
-            else keypoint_features(part.features["head"], part.heatmaps)
+            else keypoint_features(part.features[self.feature], part.heatmaps)
             for part in (batch[TARGET_LABELED], batch[TARGET_UNLABELED])
         )
         return dict(loss=self.loss_module(labeled, unlabeled))
