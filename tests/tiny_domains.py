@@ -21,6 +21,7 @@ TRAIN_PIPELINE = [
     dict(type="LoadImage"),
     dict(type="GetBBoxCenterScale"),
     dict(type="RandomFlip", direction="horizontal"),
+    dict(type="RandomHalfBody"),  # crops by the labels, if there are any
     dict(type="RandomBBoxTransform"),
     dict(type="TopdownAffine", input_size=CODEC["input_size"]),
     dict(type="GenerateTarget", encoder=CODEC),
