@@ -11,7 +11,10 @@ import torch
 from mmengine.runner import Runner
 from mmpose.registry import MODELS
 from tiny_domains import edit_json
+from tiny_model import model_config
 from tiny_run import SSDA, UDA, run_config
+
+from mmpose_da.datasets import MixedDomainDataset
 
 
 def train(cfg) -> dict[str, torch.Tensor]:
@@ -55,8 +58,6 @@ def test_labels_of_the_unlabeled_target_change_no_weight(tmp_path, coco, mpii):
     assert same(before, weights("uda_scrambled", UDA, None))
 
     # Semi-supervised: which images are labelled is read off the data set itself.
-    from mmpose_da.datasets import MixedDomainDataset
-
     share = dict(count=4)
     dataset = MixedDomainDataset("MpiiDataset", coco, mpii, share).datasets[1]
     labeled = {
@@ -113,7 +114,5 @@ def test_tools_train_resume_test_and_publish(tmp_path, coco, mpii, repo):
 
     tool("publish_model.py", adapted, tmp_path / "published.pth")
     (published,) = tmp_path.glob("published-*.pth")
-    from tiny_model import model_config
-
     stock = MODELS.build(model_config(type="TopdownPoseEstimator"))
     stock.load_state_dict(torch.load(published)["state_dict"], strict=True)

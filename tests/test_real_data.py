@@ -86,8 +86,7 @@ def test_full_size_step(config, name):
     model = MODELS.build(cfg.model).train()
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     starts = np.cumsum([0, *dataset.lens])[:-1]
-    data = [dataset[int(start) + i] for start in starts for i in range(1)]
-    data += [dataset[int(starts[-1]) + 1]]
+    data = [dataset[int(index)] for index in (*starts, starts[-1] + 1)]
     batch = model.data_preprocessor(
         dict(
             inputs=[item["inputs"] for item in data],

@@ -156,13 +156,13 @@ class MixedDomainDataset(CombinedDataset):
             RuntimeError: The pipeline failed, or gave None; names domain, annotation
                 and image.
         """
-        domain_index, local_index = self._get_subset_index(idx)
-        domain = self.domains[domain_index]
+        domain = self.domain_of(idx)
         try:
             data = super().prepare_data(idx)
             if data is None:
                 raise ValueError("the pipeline gave None")
         except Exception as error:
+            domain_index, local_index = self._get_subset_index(idx)
             info = BaseDataset.get_data_info(self.datasets[domain_index], local_index)
             raise RuntimeError(
                 f"annotation {info['id']} of the domain '{domain}', image "

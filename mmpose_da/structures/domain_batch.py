@@ -14,6 +14,11 @@ TARGET_UNLABELED = "target_unlabeled"
 #: The domains, in the order that they have in every batch.
 DOMAINS = (SOURCE, TARGET_LABELED, TARGET_UNLABELED)
 
+#: Neighbouring domains that go by one name.
+GROUPS = dict(
+    labeled=(SOURCE, TARGET_LABELED), target=(TARGET_LABELED, TARGET_UNLABELED)
+)
+
 
 @dataclass
 class DomainBatch:
@@ -21,7 +26,8 @@ class DomainBatch:
 
     The domains follow each other in the order of :data:`DOMAINS`, so that each is a
     slice. ``batch['source']``, ``batch['target']`` (both target domains) and so on give
-    the part of a domain, as a batch; one without images is a batch of length 0.
+    the part of a domain or of a group (:data:`GROUPS`), as a batch; one without images
+    is a batch of length 0.
 
     Attributes:
         data_samples (Sequence[PoseDataSample]): B samples, each with its ``domain`` in
@@ -57,8 +63,8 @@ class DomainBatch:
         return [sample.metainfo.get("domain", SOURCE) for sample in self.data_samples]
 
     def slice(self, domain: str) -> slice:
-        """Where a domain is in the batch; ``'target'`` is both target domains."""
-        names = (TARGET_LABELED, TARGET_UNLABELED) if domain == "target" else (domain,)
+        """Where a domain, or a group of them, is in the batch."""
+        names = GROUPS.get(domain, (domain,))
         present = [self._slices[name] for name in names if name in self._slices]
         if not present:
             return slice(0, 0)

@@ -20,6 +20,7 @@ def test_parts_are_slices_of_everything():
     assert part.heatmaps.flatten().tolist() == [6, 9]
     assert part.domains == ["target_labeled", "target_unlabeled"]
     assert len(part["target_unlabeled"]) == 1
+    assert batch.slice("labeled") == slice(0, 3)
     assert batch.slice("source") == slice(0, 2)
     assert batch["source"].images.data_ptr() == batch.images.data_ptr()  # a view
 

@@ -1,13 +1,11 @@
 # A studio set with COCO joints (labelled source) to Leeds Sports Pose Extended.
+_base_ = '../sets/limb_joints.py'
+
 domain_root = '{{$MMPOSE_DA_DATA:data}}/'
 
 # The joint definition is LSP's. COCO has no head top, and LSP's neck is no midpoint of
 # its joints; the weight of both is 0.
 joints = 'LspDataset'
-shared_joints = [
-    f'{side}_{part}' for part in ('ankle', 'knee', 'hip', 'wrist', 'elbow', 'shoulder')
-    for side in ('right', 'left')
-]
 
 source = dict(
     type='CocoDataset',
@@ -25,4 +23,4 @@ target_val = dict(
     ann_file='annotations/lspet_val.json',
     data_prefix=dict(img='images/'),
     test_mode=True)
-target_evaluator = dict(type='SharedJointsPCK', thr=0.1, joints=shared_joints)
+target_evaluator = dict(type='SharedJointsPCK', thr=0.1, joints=_base_.limb_joints)

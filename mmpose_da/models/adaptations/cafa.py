@@ -37,8 +37,8 @@ class CAFA(FeatureAlignment):
         super().__init__(feature="exchanged", **kwargs)
         if not 0 <= exchange_prob <= 1:
             raise ValueError(f"exchange_prob must be in [0, 1], but is {exchange_prob}")
-        neck = dict(type="CAFANeck") if neck is None else neck
-        self.neck = MODELS.build({"in_channels": self.in_channels, **neck})
+        given = dict(in_channels=self.in_channels)
+        self.neck = MODELS.build({**given, **(neck or dict(type="CAFANeck"))})
         self.exchange_prob = exchange_prob
 
     @property

@@ -32,9 +32,8 @@ class DomainAdversarial(Adaptation):
 
     def __init__(self, discriminator: dict, loss: dict | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.discriminator = MODELS.build(
-            {"in_channels": self.in_channels, **discriminator}
-        )
+        given = dict(in_channels=self.in_channels)
+        self.discriminator = MODELS.build({**given, **discriminator})
         self.loss_module = MODELS.build(loss or dict(type="AdversarialLoss"))
 
     def forward(self, batch: DomainBatch) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ import torch
 from mmpose.registry import MODELS
 from torch import Tensor
 
-from ...structures import SOURCE, TARGET_LABELED, DomainBatch
+from ...structures import SOURCE, DomainBatch
 from ..layers import keypoint_confidence, keypoint_features
 from ..losses import pose_similarity
 from .base import Adaptation
@@ -48,14 +48,12 @@ class IHTA(Adaptation):
         super().__init__(**kwargs)
         if self.metainfo is None:
             raise ValueError("IHTA needs the skeleton: give `joints` to the estimator")
-        self.head = MODELS.build(
-            dict(
-                in_channels=self.in_channels,
-                num_keypoints=self.metainfo["num_keypoints"],
-                skeleton_links=self.metainfo["skeleton_links"],
-                **(head or dict(type="TopologyHead")),
-            )
+        given = dict(
+            in_channels=self.in_channels,
+            num_keypoints=self.metainfo["num_keypoints"],
+            skeleton_links=self.metainfo["skeleton_links"],
         )
+        self.head = MODELS.build({**given, **(head or dict(type="TopologyHead"))})
         self.loss_module = MODELS.build(loss or dict(type="IHTALoss", share=0.1))
         self.readout_weight = readout_weight
 
@@ -82,7 +80,7 @@ class IHTA(Adaptation):
 
     def _readout_loss(self, batch: DomainBatch, topology: Tensor) -> Tensor:
         """Mean squared error of the coordinates of labelled joints, read off g."""
-        labeled = slice(0, batch.slice(TARGET_LABELED).stop or batch.slice(SOURCE).stop)
+        labeled = batch.slice("labeled")
         samples = batch.data_samples[labeled]
         heatmaps = torch.stack([sample.gt_fields.heatmaps for sample in samples])
         weights = torch.cat(

@@ -148,9 +148,11 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             for name, parameter in self.head.final_layer.named_parameters():
                 key = f"{prefix}head.final_layer.{name}"
                 given = state_dict.get(key)
-                if given is None or len(given) == len(parameter):
-                    continue
-                if len(given) != checkpoint_joints["num_keypoints"]:
+                if (
+                    given is None
+                    or len(given) == len(parameter)
+                    or len(given) != checkpoint_joints["num_keypoints"]
+                ):
                     continue
                 fitted = parameter.detach().to(given, copy=True)
                 for given_index, wanted_index in mapping:

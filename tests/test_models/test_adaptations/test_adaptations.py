@@ -16,6 +16,7 @@ from mmpose_da.models.adaptations import (
     RampUp,
 )
 from mmpose_da.models.adaptations.ihta import peak_coordinates, relative_spread
+from mmpose_da.models.layers import keypoint_features
 from mmpose_da.structures import DomainBatch, joint_definition
 
 MPII = joint_definition("MpiiDataset")
@@ -158,8 +159,6 @@ def test_ihta_aligns_all_pairs_at_threshold_minus_one():
     torch.manual_seed(0)
     ihta, batch = make_ihta().eval(), make_batch(source=2, target_unlabeled=3)
     terms = ihta(batch)
-    from mmpose_da.models.layers import keypoint_features
-
     g = ihta.head(keypoint_features(batch.features["head"], batch.heatmaps))
     pairs = [(g[s] - g[t]).square().mean() for s in (0, 1) for t in (2, 3, 4)]
     torch.testing.assert_close(terms["loss_align"], torch.stack(pairs).mean())
@@ -181,8 +180,6 @@ def test_readout_error_counts_labelled_joints_only():
     ihta = make_ihta(readout_weight=2.0).eval()
     batch = make_batch(source=2, target_labeled=1, target_unlabeled=1)
     terms = ihta(batch)
-    from mmpose_da.models.layers import keypoint_features
-
     g = ihta.head(keypoint_features(batch.features["head"], batch.heatmaps))
     read = ihta.head.readout(g).detach().double().numpy()
     total, count = 0.0, 0.0

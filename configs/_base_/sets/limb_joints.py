@@ -1,0 +1,5 @@
+# The joints that all body sets have, by the names that MMPose gives them.
+limb_joints = [
+    f'{side}_{part}' for part in ('ankle', 'knee', 'hip', 'wrist', 'elbow', 'shoulder')
+    for side in ('right', 'left')
+]
