@@ -12,3 +12,4 @@ source = dict(joint_map=_base_.coco_midpoints, **_base_.coco_train)
 target = _base_.mpii_train
 target_val = _base_.mpii_val
 target_evaluator = dict(type='SharedJointsMpiiPCK', joints=_base_.limb_joints)
+target_metric = 'PCKh@0.5 (12 joints)'

@@ -13,3 +13,4 @@ target = dict(joint_map=_base_.coco_midpoints, **_base_.coco_train)
 target_val = _base_.coco_val
 target_evaluator = dict(
     type='SharedJointsCocoMetric', joints=_base_.limb_joints, pred_joints=joints)
+target_metric = 'coco (12 joints)/AP'

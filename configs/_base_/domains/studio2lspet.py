@@ -24,3 +24,4 @@ target_val = dict(
     data_prefix=dict(img='images/'),
     test_mode=True)
 target_evaluator = dict(type='SharedJointsPCK', thr=0.1, joints=_base_.limb_joints)
+target_metric = 'PCK@0.1 (12 joints)'

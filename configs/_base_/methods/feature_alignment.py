@@ -7,7 +7,7 @@ dann = dict(
     type='DomainAdversarial',
     discriminator=dict(type='GlobalDomainDiscriminator'),
     weight=0.1,
-    rampup=dict(end=10000, curve='sigmoid'))
+    rampup=dict(curve='sigmoid'))
 
 # Saito et al., "Strong-Weak Distribution Alignment for Adaptive Object Detection",
 # CVPR 2019: strong on local, low-level features and weak on global ones
@@ -17,10 +17,10 @@ strong_local = dict(
     discriminator=dict(type='LocalDomainDiscriminator', in_channels=256),
     loss=dict(type='AdversarialLoss', mode='least_squares'),
     weight=0.1,
-    rampup=dict(end=10000, curve='sigmoid'))
+    rampup=dict(curve='sigmoid'))
 weak_global = dict(
     type='DomainAdversarial',
     discriminator=dict(type='GlobalDomainDiscriminator'),
     loss=dict(type='AdversarialLoss', mode='focal', gamma=3.0),
     weight=0.1,
-    rampup=dict(end=10000, curve='sigmoid'))
+    rampup=dict(curve='sigmoid'))

@@ -24,12 +24,14 @@ class Adaptation(BaseModule):
             Defaults to None.
         weight (float): Factor of the terms in the total loss. Defaults to 1.0.
         feature (str): Which features are used: ``'head'``, those that the head sees, or
-            the name of a module of the estimator, such as ``'backbone.layer1'``.
-            Defaults to ``'head'``.
+            the name of a module of the estimator, such as ``'backbone.layer1'`` or
+            ``'head.deconv_layers'``; give its ``in_channels`` then. Defaults to
+            ``'head'``.
         rampup (dict, optional): Raises the weight from 0 to ``weight`` from the
-            iteration ``begin`` to the iteration ``end``, as a ``curve`` that is
-            ``'linear'`` or ``'sigmoid'`` (2 / (1 + exp(-10 p)) - 1, Ganin and
-            Lempitsky, 2015, Sec. 4). Defaults to None, which is no ramp.
+            iteration ``begin`` (0 by default) to the iteration ``end`` (by default
+            the last one of the training), as a ``curve`` that is ``'linear'`` or
+            ``'sigmoid'`` (2 / (1 + exp(-10 p)) - 1, Ganin and Lempitsky, 2015,
+            Sec. 4). Defaults to None, which is no ramp.
     """
 
     #: The domains that every batch must have.
@@ -77,8 +79,10 @@ class Adaptation(BaseModule):
         """The weight at the present iteration of the Runner."""
         if self.rampup is None:
             return self.weight
-        iteration = MessageHub.get_current_instance().get_info("iter", 0)
-        return self.weight * self.rampup(iteration)
+        hub = MessageHub.get_current_instance()
+        return self.weight * self.rampup(
+            hub.get_info("iter", 0), hub.get_info("max_iters")
+        )
 
     def forward(self, batch: DomainBatch) -> dict[str, Tensor]:
         """The terms with the losses weighted."""
@@ -97,8 +101,10 @@ class RampUp:
         "sigmoid": lambda p: 2 / (1 + math.exp(-10 * p)) - 1,
     }
 
-    def __init__(self, end: int, begin: int = 0, curve: str = "linear") -> None:
-        if not 0 <= begin < end:
+    def __init__(
+        self, end: int | None = None, begin: int = 0, curve: str = "linear"
+    ) -> None:
+        if begin < 0 or (end is not None and end <= begin):
             raise ValueError(f"rampup needs 0 <= begin < end, not {begin} and {end}")
         if curve not in self.CURVES:
             raise ValueError(
@@ -106,6 +112,12 @@ class RampUp:
             )
         self.begin, self.end, self.curve = begin, end, curve
 
-    def __call__(self, iteration: int) -> float:
-        progress = (iteration - self.begin) / (self.end - self.begin)
+    def __call__(self, iteration: int, max_iters: int | None = None) -> float:
+        end = max_iters if self.end is None else self.end
+        if end is None:
+            raise ValueError(
+                "rampup without an `end` takes the length of the training from the "
+                "Runner, and there is none"
+            )
+        progress = (iteration - self.begin) / max(end - self.begin, 1)
         return self.CURVES[self.curve](min(max(progress, 0.0), 1.0))

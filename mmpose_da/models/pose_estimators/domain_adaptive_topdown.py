@@ -91,12 +91,13 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         """
         feats = self.extract_feat(inputs)
         batch = DomainBatch(data_samples, inputs, {"head": feats[-1], **self._tapped})
-        self._tapped.clear()
         for adaptation in self.adaptations.values():
             adaptation.check(batch)
             adaptation.adapt(batch)
         feats = (*feats[:-1], batch.features["head"])
         batch.heatmaps = promote(self.head.forward(feats))
+        batch.features.update(self._tapped)  # now with those of the head's modules
+        self._tapped.clear()
 
         losses = self._pose_losses(feats, batch)
         for name, adaptation in self.adaptations.items():

@@ -42,6 +42,13 @@ def test_rampup_curves():
     assert sigmoid(50) == pytest.approx(2 / (1 + math.exp(-5)) - 1)
 
 
+def test_rampup_without_an_end_lasts_for_the_whole_training():
+    rampup = RampUp(begin=20)
+    assert [rampup(i, max_iters=60) for i in (0, 20, 30, 60)] == [0, 0, 0.25, 1]
+    with pytest.raises(ValueError, match="length of the training"):
+        rampup(0)
+
+
 @pytest.mark.parametrize(
     "kwargs", [dict(end=0), dict(begin=5, end=5), dict(end=9, curve="round")]
 )
@@ -52,11 +59,15 @@ def test_impossible_rampups(kwargs):
 
 def test_weight_follows_the_iteration_of_the_runner():
     batch = make_batch(target_unlabeled=2)
+    MessageHub.get_current_instance().update_info("max_iters", 20)
+    over_training = EntropyMinimization(rampup=dict(curve="linear"))
     ramped = EntropyMinimization(weight=0.5, rampup=dict(end=10))
     full = EntropyMinimization()(batch)["loss"]
     for iteration, factor in ((0, 0.0), (4, 0.2), (10, 0.5), (50, 0.5)):
         at_iteration(iteration)
         torch.testing.assert_close(ramped(batch)["loss"], factor * full)
+    at_iteration(5)
+    torch.testing.assert_close(over_training(batch)["loss"], 0.25 * full)
 
 
 def test_samples_of_an_image_and_of_a_position():

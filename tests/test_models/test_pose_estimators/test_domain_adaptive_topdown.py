@@ -132,6 +132,20 @@ def test_tapped_features_are_those_of_the_module():
     torch.testing.assert_close(seen, expected["layer1"])
 
 
+def test_features_of_the_head_can_be_tapped():
+    ihta = dict(type="IHTA", feature="head.deconv_layers", in_channels=32)
+    model = build(
+        joints="MpiiDataset", adaptations=dict(ihta=ihta, probe=dict(type="Probe"))
+    )
+    images, samples = batch(source=2, target_unlabeled=2)
+    losses = model.loss(images, samples)
+    assert torch.isfinite(losses["ihta.loss_align"])
+    seen = model.adaptations["probe"].batch
+    torch.testing.assert_close(
+        model.head.final_layer(seen.features["head.deconv_layers"]), seen.heatmaps
+    )
+
+
 def test_unknown_tap_is_named():
     local = dict(ALL["local"], feature="backbone.layer9")
     with pytest.raises(ValueError, match="'backbone.layer9'"):

@@ -1,0 +1,9 @@
+# The embedded pair, a small ResNet, semi-supervised without adaptation: the source and
+# the labels of 20 % of the target images, trained together. What the semi-supervised
+# rows gain over this one is their losses' doing.
+_base_ = './studio2street_res18_mixed.py'
+
+train_dataloader = dict(
+    batch_sampler=dict(
+        samples_per_domain=dict(target_labeled=16, target_unlabeled=16)),
+    dataset=dict(labeled_target=dict(ratio=0.2)))

@@ -1,0 +1,9 @@
+# The embedded pair, a small ResNet: target images pass through the network, and thus
+# through its batch normalisation, without any loss of their own. What the other
+# unsupervised rows gain over this one is their losses' doing.
+_base_ = './studio2street_res18_source-only.py'
+
+train_dataloader = dict(
+    batch_size=64,
+    batch_sampler=dict(samples_per_domain=dict(target_unlabeled=32)),
+    dataset=dict(target=_base_.target))

@@ -1,0 +1,84 @@
+# The embedded pair, a small ResNet at 64 px: the source model that the rows start from.
+# Trains on a CPU in minutes.
+_base_ = [
+    'mmpose::body_2d_keypoint/topdown_heatmap/mpii/'
+    'td-hm_res50_8xb64-210e_mpii-256x256.py',
+    '../_base_/domains/studio2street.py',
+]
+custom_imports = dict(imports=['mmpose_da'])
+
+codec = dict(
+    type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1.5,
+    unbiased=True)
+
+# Three of ResNet-18's four stages at half width: features of stride 16. The factor of
+# the loss makes MMPose's mean over pixels the squared distance of two heatmaps.
+model = dict(
+    type='DomainAdaptiveTopdown',
+    joints=_base_.joints,
+    backbone=dict(
+        depth=18,
+        base_channels=32,
+        num_stages=3,
+        strides=(1, 2, 2),
+        dilations=(1, 1, 1),
+        out_indices=(2, ),
+        init_cfg=None),
+    head=dict(
+        in_channels=128,
+        out_channels=16,
+        deconv_out_channels=(64, 64),
+        deconv_kernel_sizes=(4, 4),
+        loss=dict(loss_weight=16 * 16),
+        decoder=codec))
+
+train_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='RandomFlip', direction='horizontal'),
+    dict(
+        type='RandomBBoxTransform', shift_prob=0, scale_factor=(0.75, 1.25),
+        rotate_factor=40),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='GenerateTarget', encoder=codec),
+    dict(type='PackPoseInputs')
+]
+val_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='PackPoseInputs')
+]
+
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=1,
+    batch_sampler=dict(
+        type='MixedDomainBatchSampler', samples_per_domain=dict(source=32)),
+    dataset=dict(
+        _delete_=True,
+        type='MixedDomainDataset',
+        joints=_base_.joints,
+        source=_base_.source,
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=64,
+    num_workers=1,
+    dataset=dict(_delete_=True, pipeline=val_pipeline, **_base_.target_val))
+test_dataloader = val_dataloader
+val_evaluator = dict(_delete_=True, **_base_.target_evaluator)
+test_evaluator = val_evaluator
+
+train_cfg = dict(
+    _delete_=True, type='IterBasedTrainLoop', max_iters=1500, val_interval=500)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+# Without an end: that is `max_iters`, whatever it is.
+param_scheduler = [
+    dict(type='LinearLR', begin=0, end=50, start_factor=0.01, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=0, eta_min=1e-5, by_epoch=False),
+]
+log_processor = dict(by_epoch=False)
+
+# The last checkpoint counts: choosing one by target labels is no unsupervised setting.
+default_hooks = dict(
+    checkpoint=dict(interval=500, by_epoch=False, max_keep_ckpts=2, save_best=None))
