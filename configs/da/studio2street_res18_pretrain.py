@@ -18,6 +18,7 @@ model = dict(
     joints=_base_.joints,
     backbone=dict(
         depth=18,
+        stem_channels=32,
         base_channels=32,
         num_stages=3,
         strides=(1, 2, 2),

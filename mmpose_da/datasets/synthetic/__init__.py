@@ -1,0 +1,36 @@
+"""People who are posed and rendered: two domains of images with known joints.
+
+A body (:mod:`.skeleton`) takes a pose (:mod:`.poses`), is dressed (:mod:`.appearance`)
+and seen by a camera (:mod:`.camera`); :mod:`.renderer` and :mod:`.scenery` make the
+image; :mod:`.domains` says what the images of a domain have in common, and
+:mod:`.writer` makes a data set of them.
+"""
+
+from .camera import Camera, sample_camera
+from .domains import DOMAINS, STREET, STUDIO, Domain, Sample, render_sample
+from .poses import Pose, sample_pose
+from .sheet import contact_sheet, draw_skeleton
+from .skeleton import JOINT_IDS, JOINT_NAMES, Body, forward_kinematics, sample_body
+from .writer import sample_rng, write_domain
+
+__all__ = [
+    "DOMAINS",
+    "JOINT_IDS",
+    "JOINT_NAMES",
+    "STREET",
+    "STUDIO",
+    "Body",
+    "Camera",
+    "Domain",
+    "Pose",
+    "Sample",
+    "contact_sheet",
+    "draw_skeleton",
+    "forward_kinematics",
+    "render_sample",
+    "sample_body",
+    "sample_camera",
+    "sample_pose",
+    "sample_rng",
+    "write_domain",
+]

@@ -1,0 +1,321 @@
+"""The two domains of rendered people, and how one image of a domain is made.
+
+A :class:`Domain` is a table of ranges and probabilities: how far two domains are apart
+is a matter of numbers, each of which can be changed alone with
+:func:`dataclasses.replace`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .appearance import Range, Wardrobe, dress, joint_radii, sample_outfit
+from .camera import Camera, sample_camera
+from .poses import sample_pose
+from .renderer import Layer, Light, render_limbs
+from .scenery import (
+    UP,
+    Lighting,
+    Occluders,
+    Scene,
+    Sensor,
+    expose,
+    floor_mask,
+    ground_shadow,
+    light_field,
+    sample_backdrop,
+    sample_light,
+    sample_occluder,
+)
+from .skeleton import JOINT_IDS, Body, forward_kinematics, sample_body
+
+# Metres by which what hides a joint must be nearer than the limb around the joint.
+DEPTH_TOLERANCE = 0.04
+# Half-width of the head in lengths of the head.
+HEAD_HALF_WIDTH = 0.36
+
+
+@dataclass(frozen=True)
+class Bystanders:
+    """Other people, behind the main person and to the sides.
+
+    Args:
+        chances (tuple): Probability of one, of another one, and so on.
+        aside (tuple): Metres to the left or right of the main person.
+        behind (tuple): Metres behind the main person.
+    """
+
+    chances: tuple[float, ...] = ()
+    aside: Range = (0.7, 1.5)
+    behind: Range = (1.0, 4.0)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What the images of a domain have in common.
+
+    Args:
+        name (str): Its name.
+        poses (Mapping[str, float]): Weight of each family of poses.
+        azimuth, elevation, roll (tuple): Of the camera, in degrees; see
+            :func:`~.camera.sample_camera`.
+        from_behind (float): Probability of any azimuth instead.
+        distance (tuple): Metres to the camera.
+        fill (tuple): Extent of the person in sides of the image.
+        wardrobe, scene, lighting, bystanders, occluders, sensor: The other factors.
+        supersampling (float): See :func:`~.renderer.render_limbs`.
+    """
+
+    name: str
+    poses: Mapping[str, float]
+    azimuth: Range
+    elevation: Range
+    roll: Range
+    from_behind: float = 0.0
+    distance: Range = (4.0, 6.0)
+    fill: Range = (0.8, 0.92)
+    wardrobe: Wardrobe = field(default_factory=Wardrobe)
+    scene: Scene = field(default_factory=Scene)
+    lighting: Lighting = field(default_factory=Lighting)
+    bystanders: Bystanders = field(default_factory=Bystanders)
+    occluders: Occluders = field(default_factory=Occluders)
+    sensor: Sensor = field(default_factory=Sensor)
+    supersampling: float = 1.5
+
+
+STUDIO = Domain(
+    name="studio",
+    poses=dict(standing=0.55, walking=0.25, reaching=0.2),
+    azimuth=(-25.0, 25.0),
+    elevation=(0.0, 8.0),
+    roll=(0.0, 0.0),
+)
+
+STREET = Domain(
+    name="street",
+    poses=dict(standing=0.3, walking=0.3, reaching=0.25, sitting=0.1, acrobatic=0.05),
+    azimuth=(-50.0, 50.0),
+    elevation=(-5.0, 25.0),
+    roll=(-10.0, 10.0),
+    from_behind=0.03,
+    distance=(2.8, 6.0),
+    fill=(0.72, 0.92),
+    wardrobe=Wardrobe(
+        saturation=(0.05, 0.9),
+        brightness=(0.12, 0.95),
+        top_pattern=0.6,
+        leg_pattern=0.25,
+        sleeves=(0.0, 2.0),
+        legs=(0.4, 2.0),
+        looseness=(1.0, 1.2),
+        skirt=0.15,
+        long_hair=0.4,
+        hat=0.25,
+        backpack=0.15,
+        dark_hair=0.6,
+    ),
+    scene=Scene(
+        saturation=(0.0, 0.6),
+        brightness=(0.25, 0.95),
+        gradient=(-0.5, 0.5),
+        vignette=(0.0, 0.2),
+        floor=(1.0, 8.0),
+        floor_contrast=(0.2, 1.0),
+        texture=(0.05, 0.25),
+        clutter=(3, 9),
+        clutter_contrast=(0.4, 1.0),
+        defocus=(0.3, 2.0),
+    ),
+    lighting=Lighting(
+        azimuth=(-120.0, 120.0),
+        elevation=(15.0, 75.0),
+        strength=(0.55, 1.1),
+        ambient=(0.35, 0.6),
+        tint=(0.0, 0.3),
+        shadow=(0.2, 0.6),
+        unevenness=(0.0, 0.4),
+    ),
+    bystanders=Bystanders(chances=(0.3, 0.1)),
+    occluders=Occluders(probability=0.15),
+    sensor=Sensor(
+        gain=(0.85, 1.3),
+        gamma=(0.75, 1.2),
+        cast=0.15,
+        blur=(0.0, 0.9),
+        motion=0.2,
+        noise=(0.005, 0.03),
+        jpeg=0.7,
+        quality=(25, 85),
+    ),
+)
+
+DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (STUDIO, STREET)}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image and what is known about the person in it.
+
+    Attributes:
+        image (np.ndarray): (S, S, 3) uint8, BGR.
+        joints_world (np.ndarray): (J, 3) metres, see :mod:`.skeleton`.
+        joints (np.ndarray): (J, 2) pixels.
+        visible (np.ndarray): (J,) bool; in the image, and hidden neither by the body
+            itself nor by an occluder.
+        box (np.ndarray): (4,) x1, y1, x2, y2 in pixels, around the person as if nothing
+            stood in front, within the image.
+        head_box (np.ndarray): (4,) x1, y1, x2, y2 in pixels around the head with the
+            chin, as in MPII; not clipped.
+        camera (Camera): Who sees the person.
+    """
+
+    image: np.ndarray
+    joints_world: np.ndarray
+    joints: np.ndarray
+    visible: np.ndarray
+    box: np.ndarray
+    head_box: np.ndarray
+    camera: Camera
+
+
+def render_sample(domain: Domain, rng: np.random.Generator, size: int = 160) -> Sample:
+    """Renders one person of a domain.
+
+    Args:
+        domain (Domain): What to draw from.
+        rng (np.random.Generator): Source of all randomness: from the same state comes
+            the same sample.
+        size (int): Side of the image in pixels.
+
+    Returns:
+        Sample: The image and its labels.
+    """
+    body = sample_body(rng)
+    world = forward_kinematics(body, sample_pose(rng, domain.poses))
+    behind = rng.random() < domain.from_behind
+    camera = sample_camera(
+        rng,
+        world,
+        size,
+        azimuth=(-180.0, 180.0) if behind else domain.azimuth,
+        elevation=domain.elevation,
+        roll=domain.roll,
+        distance=domain.distance,
+        fill=domain.fill,
+    )
+    light, to_light = sample_light(rng, domain.lighting, camera)
+    person = _render_person(domain, rng, body, world, camera, light, size)
+    alpha = person.alpha
+    box = _box_around(alpha)
+
+    floor = floor_mask(camera, size, rng.uniform(*domain.scene.floor))
+    image = sample_backdrop(rng, domain.scene, size, floor)
+    darkness = rng.uniform(*domain.lighting.shadow)
+    shadow = ground_shadow(world, camera, to_light, size) * floor
+    image *= (1 - darkness * shadow)[..., None]
+    for chance in domain.bystanders.chances:
+        if rng.random() < chance:
+            image = _render_bystander(domain, rng, camera, light, size).over(image)
+    image = person.over(image)
+
+    points = camera.project(world)
+    visible = _seen(person, camera, world, points, body)
+    occluder = sample_occluder(rng, domain.occluders, alpha, box)
+    if occluder is not None:
+        surface, mask = occluder
+        image += mask[..., None] * (surface - image)
+        inside = np.clip(np.rint(points), 0, size - 1).astype(int)
+        visible &= mask[inside[:, 1], inside[:, 0]] < 0.5
+
+    unevenness = rng.uniform(*domain.lighting.unevenness)
+    if unevenness > 0:
+        image *= light_field(rng, unevenness, size)
+    return Sample(
+        image=expose(rng, domain.sensor, image),
+        joints_world=world,
+        joints=points,
+        visible=visible,
+        box=box,
+        head_box=_head_box(points, camera, world),
+        camera=camera,
+    )
+
+
+def _render_person(
+    domain: Domain,
+    rng: np.random.Generator,
+    body: Body,
+    world: np.ndarray,
+    camera: Camera,
+    light: Light,
+    size: int,
+) -> Layer:
+    outfit = sample_outfit(rng, domain.wardrobe)
+    limbs = dress(body, camera.to_camera(world), outfit)
+    return render_limbs(limbs, camera, light, size, domain.supersampling)
+
+
+def _render_bystander(
+    domain: Domain,
+    rng: np.random.Generator,
+    camera: Camera,
+    light: Light,
+    size: int,
+) -> Layer:
+    """Somebody who stands on the same ground, further away and to a side."""
+    body = sample_body(rng)
+    world = forward_kinematics(body, sample_pose(rng, domain.poses))
+    turn = rng.uniform(0, 2 * np.pi)
+    cos, sin = np.cos(turn), np.sin(turn)
+    world = world @ np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
+    away = camera.rotation[2] * (1, 0, 1)
+    away /= np.linalg.norm(away)
+    side = rng.choice((-1, 1)) * rng.uniform(*domain.bystanders.aside)
+    world = world + side * np.cross(away, UP)
+    world = world + rng.uniform(*domain.bystanders.behind) * away
+    return _render_person(domain, rng, body, world, camera, light, size)
+
+
+def _seen(
+    person: Layer,
+    camera: Camera,
+    world: np.ndarray,
+    points: np.ndarray,
+    body: Body,
+) -> np.ndarray:
+    """(J,) whether a joint is in the image and no other limb is in front of it."""
+    size = person.alpha.shape[0]
+    inside = ((points > -0.5) & (points < size - 0.5)).all(axis=1)
+    own_surface = camera.to_camera(world)[:, 2] - joint_radii(body)
+    return inside & (person.nearest(points) > own_surface - DEPTH_TOLERANCE)
+
+
+def _box_around(alpha: np.ndarray) -> np.ndarray:
+    """(4,) x1, y1, x2, y2 around the pixels that are covered by half and more."""
+    covered = alpha >= 0.5
+    columns = np.flatnonzero(covered.any(axis=0))
+    rows = np.flatnonzero(covered.any(axis=1))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
+
+
+def _head_box(points: np.ndarray, camera: Camera, world: np.ndarray) -> np.ndarray:
+    """(4,) around a head of fixed proportions between upper neck and top of the head.
+
+    The head is about as deep as wide: the box keeps its width where the head is tilted
+    towards the viewer, and the two ends (J, 2) come close to each other.
+    """
+    ends = [JOINT_IDS["upper_neck"], JOINT_IDS["head_top"]]
+    neck, top = points[ends]
+    length = np.linalg.norm(world[ends[1]] - world[ends[0]])
+    depth = camera.to_camera(world[ends])[:, 2].mean()
+    half_width = HEAD_HALF_WIDTH * length * camera.focal / depth
+    x, y = top - neck
+    across = half_width * np.array([-y, x]) / max(np.hypot(x, y), 1e-9)
+    corners = np.array([neck - across, neck + across, top - across, top + across])
+    middle = (neck + top) / 2
+    low = np.minimum(corners.min(axis=0), middle - half_width)
+    high = np.maximum(corners.max(axis=0), middle + half_width)
+    return np.concatenate([low, high])

@@ -1,0 +1,356 @@
+"""Writes rendered people to disk as a data set that MMPose reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, replace
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import cv2
+import numpy as np
+from scipy.io import savemat
+
+from .domains import Domain, Sample, render_sample
+from .skeleton import JOINT_IDS, JOINT_NAMES
+
+#: To be raised by a change after which the same seed gives other images.
+GENERATOR_VERSION = 1
+
+MANIFEST = "manifest.json"
+JPEG_QUALITY = 95
+#: An image's number is its index in the split and so many for each split before, so
+#: that numbers are unique in a folder. MMPose reads MPII's image ids off the names.
+IMAGES_PER_SPLIT = 1_000_000
+IMAGES_PER_TASK = 16  # what a worker process is given at once
+
+COCO_NAMES = JOINT_NAMES[:17]
+#: Pairs of COCO's joints that its categories connect.
+COCO_SKELETON: tuple[tuple[str, str], ...] = (
+    ("left_ankle", "left_knee"),
+    ("left_knee", "left_hip"),
+    ("right_ankle", "right_knee"),
+    ("right_knee", "right_hip"),
+    ("left_hip", "right_hip"),
+    ("left_shoulder", "left_hip"),
+    ("right_shoulder", "right_hip"),
+    ("left_shoulder", "right_shoulder"),
+    ("left_shoulder", "left_elbow"),
+    ("right_shoulder", "right_elbow"),
+    ("left_elbow", "left_wrist"),
+    ("right_elbow", "right_wrist"),
+    ("left_eye", "right_eye"),
+    ("nose", "left_eye"),
+    ("nose", "right_eye"),
+    ("left_eye", "left_ear"),
+    ("right_eye", "right_ear"),
+    ("left_ear", "left_shoulder"),
+    ("right_ear", "right_shoulder"),
+)
+#: MPII's joints in the order of MMPose's ``MpiiDataset``.
+MPII_NAMES: tuple[str, ...] = (
+    *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),
+    *("pelvis", "thorax", "upper_neck", "head_top"),
+    *("right_wrist", "right_elbow", "right_shoulder"),
+    *("left_shoulder", "left_elbow", "left_wrist"),
+)
+#: MMPose's estimate of a person's area, as a share of that of the box.
+AREA_OF_BOX = 0.53
+#: MPII's scale is the box's side over 200 px. MMPose moves its center down by 15 px
+#: times the scale, and counts from 1.
+MPII_SIDE, MPII_SHIFT = 200.0, 15.0
+#: A MATLAB file starts with a text of this length, into which SciPy writes the time.
+MAT_TITLE = b"MATLAB 5.0 MAT-file".ljust(116)
+
+
+def sample_rng(seed: int, domain: str, split: str, index: int) -> np.random.Generator:
+    """The generator of one image, which depends on no other image.
+
+    Args:
+        seed (int): The seed of the set, 0 or more.
+        domain (str): Name of the domain.
+        split (str): Name of the split.
+        index (int): Number of the image in its split, from 0.
+    """
+    return np.random.default_rng(
+        [seed, crc32(domain.encode()), crc32(split.encode()), index]
+    )
+
+
+def write_domain(
+    folder: str | Path,
+    domain: Domain,
+    counts: Mapping[str, int],
+    seed: int = 0,
+    size: int = 160,
+    format: str = "coco",
+    workers: int = 0,
+    overwrite: bool = False,
+    progress: Callable[[], Any] | None = None,
+) -> bool:
+    """Render a domain into a folder that ``CocoDataset`` or ``MpiiDataset`` reads.
+
+    In the folder are then ``images/0000000.jpg``, ... and, for each split:
+
+    - ``annotations/person_keypoints_{split}.json`` in COCO's format, or
+      ``annotations/mpii_{split}.json`` and the head boxes
+      ``annotations/mpii_gt_{split}.mat`` in MPII's;
+    - ``annotations/joints_3d_{split}.npz``, see :func:`joints_3d`;
+
+    and ``manifest.json``, which says how all this was made, with its hash. The folder
+    appears under its name when it is complete; until then it is ``{folder}.partial``.
+
+    The same arguments give the same bytes, for any number of workers; a larger count
+    goes on after the images of a smaller one.
+
+    Args:
+        folder (str | Path): The folder to write.
+        domain (Domain): What to render.
+        counts (Mapping[str, int]): Number of images by name of split.
+        seed (int): Another one gives other people in other places.
+        size (int): Side of the images in pixels.
+        format (str): ``coco`` or ``mpii``.
+        workers (int): Number of processes; 0 renders in this one.
+        overwrite (bool): Replace a folder with another manifest.
+        progress (Callable, optional): Called after every image.
+
+    Returns:
+        bool: False if the folder was there already, made by the same arguments.
+
+    Raises:
+        ValueError: If the format is not known or a count is not positive.
+        FileExistsError: If the folder holds something else. It is only replaced if it
+            has a manifest and ``overwrite`` is set.
+    """
+    folder = Path(folder)
+    if format not in FORMATS:
+        raise ValueError(f"format must be one of {sorted(FORMATS)}, not '{format}'")
+    for split, count in counts.items():
+        if not 0 < count <= IMAGES_PER_SPLIT:
+            raise ValueError(
+                f"{split}={count}: a split has from 1 to {IMAGES_PER_SPLIT} images"
+            )
+    request = _plain(
+        dict(
+            domain=domain.name,
+            settings=asdict(domain),
+            format=format,
+            seed=seed,
+            size=size,
+            counts=dict(counts),
+            generator_version=GENERATOR_VERSION,
+        )
+    )
+    if _is_written(folder, request, overwrite):
+        return False
+
+    new = folder.with_name(f"{folder.name}.partial")
+    if new.exists():
+        shutil.rmtree(new)
+    (new / "images").mkdir(parents=True)
+    (new / "annotations").mkdir()
+    first = 0
+    for split, count in counts.items():
+        names = [f"{first + index:07d}.jpg" for index in range(count)]
+        render = partial(_render, new / "images", domain, seed, split, size)
+        samples = []
+        for sample in _map(render, names, workers):
+            samples.append(sample)
+            if progress is not None:
+                progress()
+        FORMATS[format](new / "annotations", split, names, samples, size)
+        np.savez(new / f"annotations/joints_3d_{split}.npz", **joints_3d(samples))
+        first += IMAGES_PER_SPLIT
+    manifest = dict(request, sha256=folder_hash(new))
+    _write_json(new / MANIFEST, manifest, indent=2)
+    if folder.exists():
+        shutil.rmtree(folder)
+    new.rename(folder)
+    return True
+
+
+def joints_3d(samples: list[Sample]) -> dict[str, np.ndarray]:
+    """The joints and cameras of N images.
+
+    Returns:
+        dict: ``joints_camera`` (N, J, 3), metres in the camera frame, ``joints_image``
+        (N, J, 2) in pixels, ``visible`` (N, J), ``rotation`` (N, 3, 3) and
+        ``translation`` (N, 3) from the world to the camera, ``focal`` (N,) and
+        ``center`` (N, 2) in pixels, and ``joint_names`` (J,).
+    """
+    cameras = [sample.camera for sample in samples]
+    return dict(
+        joints_camera=np.array(
+            [s.camera.to_camera(s.joints_world) for s in samples], np.float32
+        ),
+        joints_image=np.array([sample.joints for sample in samples], np.float32),
+        visible=np.array([sample.visible for sample in samples], bool),
+        rotation=np.array([camera.rotation for camera in cameras]),
+        translation=np.array([camera.translation for camera in cameras]),
+        focal=np.array([camera.focal for camera in cameras]),
+        center=np.array([camera.center for camera in cameras]),
+        joint_names=np.array(JOINT_NAMES),
+    )
+
+
+def folder_hash(folder: str | Path) -> str:
+    """SHA-256 over the names and bytes of all files in a folder but its manifest."""
+    folder, digest = Path(folder), hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name != MANIFEST:
+            content = path.read_bytes()
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def _is_written(folder: Path, request: dict, overwrite: bool) -> bool:
+    """Whether the folder holds what is asked for; raises if something else is there."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return False
+    if not (folder / MANIFEST).is_file():
+        raise FileExistsError(
+            f"'{folder}' is not empty and has no {MANIFEST}, so it was not written by "
+            "this tool; choose another folder"
+        )
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    sha256 = manifest.pop("sha256", None)
+    old, new = _flat(manifest), _flat(request)
+    differing = [k for k in (old | new) if old.get(k) != new.get(k)]
+    if not differing and sha256 == folder_hash(folder):
+        return True
+    if overwrite:
+        return False
+    changes = [f"{k} is {old.get(k)}, not {new.get(k)}" for k in differing]
+    raise FileExistsError(
+        f"'{folder}' holds another set: "
+        + ("; ".join(changes) or "its files were changed since it was written")
+        + ". To replace it, use --overwrite (overwrite=True)"
+    )
+
+
+def _render(
+    folder: Path, domain: Domain, seed: int, split: str, size: int, name: str
+) -> Sample:
+    """Write one image; what is known of it comes back without the pixels."""
+    index = int(Path(name).stem) % IMAGES_PER_SPLIT
+    sample = render_sample(domain, sample_rng(seed, domain.name, split, index), size)
+    _, jpeg = cv2.imencode(
+        ".jpg", sample.image, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)
+    )
+    (folder / name).write_bytes(jpeg.tobytes())
+    return replace(sample, image=sample.image[:0])
+
+
+def _map(render: Callable, names: list[str], workers: int) -> Iterator[Sample]:
+    """Render all, in order, in so many processes."""
+    if workers == 0:
+        yield from map(render, names)
+        return
+    # One thread each: the images are small, and OpenCV's threads do not survive a fork.
+    with ProcessPoolExecutor(
+        workers, initializer=cv2.setNumThreads, initargs=(1,)
+    ) as executor:
+        yield from executor.map(render, names, chunksize=IMAGES_PER_TASK)
+
+
+def _inside(joints: np.ndarray, size: int) -> np.ndarray:
+    """Which joints (K, 2) are in the image."""
+    return ((joints >= 0) & (joints <= size - 1)).all(axis=1)
+
+
+def _write_coco(
+    folder: Path, split: str, names: list[str], samples: list[Sample], size: int
+) -> None:
+    images, annotations = [], []
+    for name, sample in zip(names, samples, strict=True):
+        number = int(Path(name).stem)
+        images.append(dict(id=number, file_name=name, width=size, height=size))
+        joints = sample.joints[: len(COCO_NAMES)]
+        inside = _inside(joints, size)
+        # COCO's flags: 0 is not labelled, 1 hidden, 2 visible.
+        flags = np.where(inside, 1 + sample.visible[: len(COCO_NAMES)], 0)
+        keypoints = np.column_stack([joints * inside[:, None], flags])
+        x1, y1, x2, y2 = map(float, sample.box)
+        annotations.append(
+            dict(
+                id=number,
+                image_id=number,
+                category_id=1,
+                iscrowd=0,
+                bbox=_rounded([x1, y1, x2 - x1, y2 - y1]),
+                area=_rounded(AREA_OF_BOX * (x2 - x1) * (y2 - y1)),
+                num_keypoints=int(inside.sum()),
+                keypoints=_rounded(keypoints.ravel()),
+            )
+        )
+    skeleton = [[COCO_NAMES.index(name) + 1 for name in pair] for pair in COCO_SKELETON]
+    person = dict(id=1, name="person", keypoints=list(COCO_NAMES), skeleton=skeleton)
+    content = dict(images=images, annotations=annotations, categories=[person])
+    _write_json(folder / f"person_keypoints_{split}.json", content)
+
+
+def _write_mpii(
+    folder: Path, split: str, names: list[str], samples: list[Sample], size: int
+) -> None:
+    ids = [JOINT_IDS[name] for name in MPII_NAMES]
+    annotations = []
+    for name, sample in zip(names, samples, strict=True):
+        low, high = np.reshape(sample.box, (2, 2)).astype(float)
+        scale = (high - low).max() / MPII_SIDE
+        # So that MMPose finds the middle of the box.
+        center = (low + high) / 2 + 1 - (0, MPII_SHIFT * scale)
+        joints = sample.joints[ids]
+        inside = _inside(joints, size)
+        annotations.append(
+            dict(
+                image=name,
+                center=_rounded(center),
+                scale=_rounded(scale, 6),
+                joints=_rounded(np.where(inside[:, None], joints, -1.0)),
+                joints_vis=inside.astype(int).tolist(),
+            )
+        )
+    _write_json(folder / f"mpii_{split}.json", annotations)
+
+    corners = np.array([np.reshape(s.head_box, (2, 2)) for s in samples], float)
+    content = BytesIO()
+    savemat(content, dict(headboxes_src=corners.transpose(1, 2, 0)))
+    content = MAT_TITLE + content.getvalue()[len(MAT_TITLE) :]
+    (folder / f"mpii_gt_{split}.mat").write_bytes(content)
+
+
+#: How the annotations of a split are written.
+FORMATS: dict[str, Callable] = dict(coco=_write_coco, mpii=_write_mpii)
+
+
+def _rounded(values: Any, digits: int = 3) -> Any:
+    """Numbers for a JSON file, by default to a thousandth of a pixel."""
+    return np.round(values, digits).tolist()
+
+
+def _plain(content: dict) -> dict:
+    """As it will be read from JSON."""
+    return json.loads(json.dumps(content, default=str))
+
+
+def _flat(content: Mapping, prefix: str = "") -> dict[str, Any]:
+    """The leaves of nested dicts by their path, such as ``counts.train``."""
+    leaves = {}
+    for key, value in content.items():
+        nested = isinstance(value, Mapping)
+        leaves.update(
+            _flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+        )
+    return leaves
+
+
+def _write_json(path: Path, content: Any, indent: int | None = None) -> None:
+    path.write_text(json.dumps(content, indent=indent) + "\n", encoding="utf-8")
