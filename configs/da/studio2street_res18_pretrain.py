@@ -8,7 +8,7 @@ _base_ = [
 custom_imports = dict(imports=['mmpose_da'])
 
 codec = dict(
-    type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1.5,
+    type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(32, 32), sigma=2,
     unbiased=True)
 
 # Three of ResNet-18's four stages at half width: features of stride 16. The factor of
@@ -28,9 +28,8 @@ model = dict(
     head=dict(
         in_channels=128,
         out_channels=16,
-        deconv_out_channels=(64, 64),
-        deconv_kernel_sizes=(4, 4),
-        loss=dict(loss_weight=16 * 16),
+        deconv_out_channels=(64, 32, 32),
+        loss=dict(loss_weight=32 * 32),
         decoder=codec))
 
 train_pipeline = [
@@ -72,7 +71,7 @@ test_evaluator = val_evaluator
 
 train_cfg = dict(
     _delete_=True, type='IterBasedTrainLoop', max_iters=1500, val_interval=500)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
 # Without an end: that is `max_iters`, whatever it is.
 param_scheduler = [
     dict(type='LinearLR', begin=0, end=50, start_factor=0.01, by_epoch=False),

@@ -1,0 +1,650 @@
+"""Train adaptation methods over several seeds to one budget, and make one table.
+
+Every row is a config. All rows of a seed may start from one source model (`--init`)
+that is trained with that seed. What counts is the last checkpoint on the validation
+set, never the best one. Run again, it goes on where it was interrupted.
+
+The work directory gets results.md, results.csv (a line per run), results.png, and a
+folder for every run.
+"""
+
+import argparse
+import csv
+import math
+import os
+import re
+import shlex
+import signal
+import statistics
+import sys
+import threading
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from _cli import existing_file
+from _runs import Interrupted, Result, train
+from benchmark_cafa import cpu_name
+from matplotlib.figure import Figure
+from mmengine.config import Config, DictAction
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from mmpose_da.structures import joint_definition
+
+PAIR_KEYS = (
+    *("joints", "source", "target"),
+    *("target_val", "target_evaluator", "target_metric"),
+)
+#: Name of the row whose file name is the common part of all.
+UNNAMED_ROW = "uda"
+#: A metric over several joints; the others are those of one part.
+SUMMARY_METRIC = re.compile(r"\(\d+ joints\)")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of a row.
+
+    Attributes:
+        row (str): Name of the row.
+        seed (int): Its seed.
+        result (Result, optional): None if it failed.
+        error (str): Why it failed, and where its log is.
+    """
+
+    row: str
+    seed: int
+    result: Result | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: a config over its seeds. What is not known is nan.
+
+    Attributes:
+        name (str): Name of the row.
+        values (tuple[float, ...]): The metric of each seed that did not fail.
+        mean (float): Their mean.
+        std (float): Their sample standard deviation; nan for less than two.
+        gap_closed (float): Share of the way from the lower to the upper row, computed
+            for each seed, then averaged.
+        parts (dict[str, float]): Mean of every metric of a part of the body.
+        step_time (float): Median of the seconds of an iteration.
+        peak_memory (float): Highest of the peaks, in MiB.
+    """
+
+    name: str
+    values: tuple[float, ...]
+    mean: float
+    std: float
+    gap_closed: float
+    parts: dict[str, float]
+    step_time: float
+    peak_memory: float
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    description, *_ = __doc__.split("\n\n")
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(
+        "rows", nargs="+", type=existing_file, metavar="ROW_CONFIG", help="a row each"
+    )
+    parser.add_argument(
+        "--init",
+        type=existing_file,
+        metavar="CONFIG",
+        help="trained once for each seed; its rows start from the last checkpoint "
+        "(default: the rows' own `load_from`)",
+    )
+    parser.add_argument(
+        "--pair",
+        type=existing_file,
+        metavar="CONFIG",
+        help="use this pair of domains, such as configs/_base_/domains/studio2lspet.py",
+    )
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--iters", type=positive, help="iterations of every row")
+    parser.add_argument("--init-iters", type=positive, help="iterations of --init")
+    parser.add_argument(
+        "--jobs", type=positive, default=1, help="trainings at once; they share the CPU"
+    )
+    parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/benchmark"))
+    parser.add_argument(
+        "--lower",
+        help="row where the gap begins (default: the one ending in source-only)",
+    )
+    parser.add_argument("--upper", help="row where the gap ends (default: oracle)")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        default={},
+        metavar="KEY=VALUE",
+        help="change entries of every config, as of tools/train.py",
+    )
+    args = parser.parse_args(argv)
+    if args.init_iters and not args.init:
+        parser.error("--init-iters needs --init")
+    if len(set(args.seeds)) < len(args.seeds):
+        parser.error(f"--seeds has one twice: {args.seeds}")
+    return args
+
+
+def positive(value: str) -> int:
+    """Check that a number is a positive integer, for ``argparse``."""
+    number = int(value)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number
+
+
+# Configs
+
+
+def with_pair(cfg: Config, pair: Config) -> Config:
+    """Replace the pair of domains that a config is trained and evaluated on.
+
+    Args:
+        cfg (Config): The config; it is left as it is. Its training set stays without a
+            source or a target where it has none, and its pipelines stay.
+        pair (Config): A file like those of ``configs/_base_/domains``.
+
+    Returns:
+        Config: The changed config.
+
+    Raises:
+        ValueError: The pair lacks a key.
+    """
+    missing = [key for key in PAIR_KEYS if key not in pair]
+    if missing:
+        raise ValueError(
+            f"the pair {pair.filename} has no `{'`, `'.join(missing)}`; see "
+            "configs/_base_/domains/studio2street.py for what it must have"
+        )
+    pair = Config({key: pair[key] for key in PAIR_KEYS}).to_dict()
+    cfg = deepcopy(cfg)
+    for key, value in pair.items():  # `update` would merge the dicts
+        cfg[key] = value
+
+    cfg.model.joints = pair["joints"]
+    joints = joint_definition(pair["joints"])
+    cfg.model.head.out_channels = joints["num_keypoints"]
+
+    dataset = cfg.train_dataloader.dataset
+    dataset.joints = pair["joints"]
+    for domain in ("source", "target"):
+        if dataset.get(domain) is not None:
+            dataset[domain] = pair[domain]
+    for part in ("val", "test"):
+        loader = cfg.get(f"{part}_dataloader")
+        if loader:
+            pipeline = loader.dataset.pipeline
+            loader.dataset = dict(pair["target_val"], pipeline=pipeline)
+            cfg[f"{part}_evaluator"] = pair["target_evaluator"]
+    return cfg
+
+
+def with_iters(cfg: Config, iters: int) -> Config:
+    """Train for so many iterations and validate after the last, in a copy.
+
+    Raises:
+        ValueError: The config counts epochs.
+    """
+    kind = cfg.train_cfg.get("type")
+    if kind != "IterBasedTrainLoop":
+        raise ValueError(
+            f"{cfg.filename} can't be trained for {iters} iterations: its "
+            f"`train_cfg.type` is {kind!r}, not 'IterBasedTrainLoop'"
+        )
+    cfg = deepcopy(cfg)
+    cfg.train_cfg.update(max_iters=iters, val_interval=iters)
+    return cfg
+
+
+def load_config(
+    path: str,
+    pair: str | None = None,
+    iters: int | None = None,
+    options: dict | None = None,
+) -> Config:
+    """Load a config, with what the command line changes in all of them.
+
+    Raises:
+        ValueError: An option does not go with the config, or the config would choose
+            a checkpoint by the labels of the target.
+    """
+    cfg = Config.fromfile(path)
+    if pair is not None:
+        cfg = with_pair(cfg, Config.fromfile(pair))
+    if iters is not None:
+        cfg = with_iters(cfg, iters)
+    cfg.merge_from_dict(options or {})
+    if (cfg.get("default_hooks", {}).get("checkpoint") or {}).get("save_best"):
+        raise ValueError(
+            f"{path} sets `default_hooks.checkpoint.save_best`, which chooses a "
+            "checkpoint by target labels; set it to None: the last one counts"
+        )
+    return cfg
+
+
+def common_value(rows: dict[str, Config], name: str, read: Callable) -> object:
+    """What all rows must have in common.
+
+    Raises:
+        ValueError: They differ in it, or have none.
+    """
+    values = {row: read(cfg) for row, cfg in rows.items()}
+    if len(set(values.values())) > 1 or None in values.values():
+        raise ValueError(f"all rows need one and the same {name}, but have {values}")
+    return next(iter(values.values()))
+
+
+def budget(cfg: Config) -> str:
+    """How long a config trains, in words."""
+    iters = cfg.train_cfg.get("max_iters")
+    return f"{iters} iterations" if iters else f"{cfg.train_cfg.max_epochs} epochs"
+
+
+def target_labels(cfg: Config) -> str:
+    """How many of the target's labels a config trains with, in words."""
+    labeled = cfg.train_dataloader.dataset.get("labeled_target")
+    if not labeled:
+        return "none"
+    if labeled.get("count"):
+        return f"{labeled['count']} images"
+    return "all" if labeled["ratio"] == 1 else f"{100 * labeled['ratio']:g} %"
+
+
+def row_names(paths: Sequence[str]) -> list[str]:
+    """What file names have after their common beginning, in parts between ``_``.
+
+    Raises:
+        ValueError: Two rows have one name.
+    """
+    parts = [Path(path).stem.split("_") for path in paths]
+    common = len(os.path.commonprefix(parts)) if len(parts) > 1 else 0
+    names = ["_".join(of_one[common:]) or UNNAMED_ROW for of_one in parts]
+    if len(set(names)) < len(names):
+        raise ValueError(f"the rows need different file names, but have {names}")
+    return names
+
+
+# Trainings
+
+
+def run_all(
+    rows: dict[str, Config],
+    seeds: Sequence[int],
+    metric: str,
+    work_dir: Path,
+    init: Config | None = None,
+    jobs: int = 1,
+    console: Console | None = None,
+) -> list[Run]:
+    """Train every row with every seed, in ``work_dir/seed_N/NAME_OF_CONFIG``.
+
+    Args:
+        rows (dict[str, Config]): The config of each row.
+        seeds (Sequence[int]): The seeds.
+        metric (str): The metric that a row must have in the end.
+        work_dir (Path): Folder of all runs.
+        init (Config, optional): Trained in ``work_dir/seed_N/init``, for the rows to
+            start from. Defaults to None: from their own ``load_from``.
+        jobs (int): Trainings at once; each gets its share of the CPU. Defaults to 1.
+        console (Console, optional): Where progress is shown. Defaults to None:
+            standard error.
+
+    Returns:
+        list[Run]: A run for every row and seed, those that failed as well.
+    """
+    threads, stop = threads_per_job(jobs), threading.Event()
+    total = len(seeds) * (len(rows) + (init is not None))
+
+    def run(row: str, seed: int, cfg: Config, name: str, start: Future | None) -> Run:
+        folder = work_dir / f"seed_{seed}" / name
+        cfg = deepcopy(cfg)
+        cfg.randomness = dict(cfg.get("randomness") or {}, seed=seed)
+        if start is not None:
+            source = start.result()
+            if source.result is None:
+                return monitor.ended(Run(row, seed, error="its source model failed"))
+            # As the work directory was given, so that all of it can be moved.
+            cfg.load_from = str(folder.parent / "init" / source.result.checkpoint.name)
+        try:
+            progress = partial(monitor.report, (row, seed))
+            result = train(cfg, folder, threads=threads, progress=progress, stop=stop)
+            if name != "init" and metric not in result.metrics:
+                raise ValueError(
+                    f"the evaluator gives no '{metric}', but {sorted(result.metrics)}; "
+                    f"the log is {folder / 'train.log'}"
+                )
+        except Interrupted:
+            raise
+        except Exception as error:  # of one run: the others go on
+            return monitor.ended(Run(row, seed, error=str(error)))
+        shown = f"{metric} {result.metrics[metric]:.4g}" if name != "init" else "done"
+        return monitor.ended(Run(row, seed, result), shown)
+
+    with Monitor(total, console) as monitor, ThreadPoolExecutor(jobs) as pool:
+        # The pool starts them in this order, so no row waits for what can't start.
+        starts: dict[int, Future] = {}
+        if init is not None:
+            for seed in seeds:
+                starts[seed] = pool.submit(run, "init", seed, init, "init", None)
+        futures = [
+            pool.submit(run, row, seed, cfg, Path(cfg.filename).stem, starts.get(seed))
+            for seed in seeds
+            for row, cfg in rows.items()
+        ]
+        try:
+            return [f.result() for f in (*starts.values(), *futures)]
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def threads_per_job(jobs: int) -> int:
+    """The share of the CPU's cores that each of so many trainings gets."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        cores = os.cpu_count() or 1
+    return max(1, cores // jobs)
+
+
+class Monitor:
+    """Shows how far all runs are: a live bar on a terminal, and a line for each end."""
+
+    def __init__(self, total: int, console: Console | None = None) -> None:
+        console = console or Console(stderr=True)
+        self.bar = Progress(
+            TextColumn("{task.completed:.1f} of {task.total} runs"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=total)
+        self.total, self.num_ended = total, 0
+        self.shares: dict[tuple[str, int], float] = {}
+        self.lock = threading.Lock()
+
+    def __enter__(self) -> "Monitor":
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def report(self, run: tuple[str, int], done: int, total: int) -> None:
+        """A run, by row and seed, is so far."""
+        with self.lock:
+            self.shares[run] = done / total
+            self._update()
+
+    def ended(self, run: Run, shown: str = "") -> Run:
+        """A run has ended; it is given back."""
+        with self.lock:
+            self.shares.pop((run.row, run.seed), None)
+            self.num_ended += 1
+            self.bar.console.print(
+                f"[{self.num_ended}/{self.total}] {run.row}, seed {run.seed}: "
+                + (f"failed: {run.error}" if run.error else shown),
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
+            self._update()
+        return run
+
+    def _update(self) -> None:
+        running = ", ".join(f"{row} {seed}" for row, seed in self.shares)
+        completed = self.num_ended + sum(self.shares.values())
+        self.bar.update(self.task, completed=completed, description=running)
+
+
+# Results
+
+
+def summarise(
+    runs: Sequence[Run],
+    names: Sequence[str],
+    metric: str,
+    lower: str | None = None,
+    upper: str | None = None,
+) -> list[Row]:
+    """The rows of the table.
+
+    Args:
+        runs (Sequence[Run]): All runs; those that failed count for nothing.
+        names (Sequence[str]): Names of the rows, in their order.
+        metric (str): The metric that counts.
+        lower (str, optional): Row where the gap begins. Defaults to None: no gap.
+        upper (str, optional): Row where the gap ends. Defaults to None: no gap.
+
+    Returns:
+        list[Row]: A row for every name.
+    """
+    results = {name: {} for name in names}
+    for run in runs:
+        if run.row in results and run.result is not None:
+            results[run.row][run.seed] = run.result
+    values = {
+        name: {seed: result.metrics[metric] for seed, result in by_seed.items()}
+        for name, by_seed in results.items()
+    }
+    lowest, highest = values.get(lower, {}), values.get(upper, {})
+
+    def summary(name: str) -> Row:
+        of_row, by_seed = values[name], results[name].values()
+        gaps = [
+            (of_row[seed] - lowest[seed]) / (highest[seed] - lowest[seed])
+            for seed in of_row.keys() & lowest.keys() & highest.keys()
+            if highest[seed] != lowest[seed]
+        ]
+        parts = {m: None for r in by_seed for m in r.metrics if is_part(m, metric)}
+        return Row(
+            name=name,
+            values=tuple(of_row.values()),
+            mean=mean(of_row.values()),
+            std=statistics.stdev(of_row.values()) if len(of_row) > 1 else math.nan,
+            gap_closed=mean(gaps),
+            parts={m: mean([r.metrics[m] for r in by_seed]) for m in parts},
+            step_time=statistics.median([r.step_time for r in by_seed] or [math.nan]),
+            peak_memory=max([r.peak_memory for r in by_seed], default=math.nan),
+        )
+
+    return [summary(name) for name in names]
+
+
+def is_part(name: str, metric: str) -> bool:
+    """Whether a metric is that of one part of the body."""
+    return name != metric and not SUMMARY_METRIC.search(name)
+
+
+def mean(values: Collection[float]) -> float:
+    """The mean; nan of nothing."""
+    return statistics.fmean(values) if values else math.nan
+
+
+def markdown(rows: Sequence[Row], labels: dict[str, str], metric: str) -> str:
+    """The table in Markdown.
+
+    Args:
+        rows (Sequence[Row]): Its rows.
+        labels (dict[str, str]): The target labels that each row trains with.
+        metric (str): Name of the metric.
+
+    Returns:
+        str: The table; a cell that is not known is empty.
+    """
+    # Percent, or shares of 1 as of COCO's AP.
+    digits = 1 if any(value > 1 for row in rows for value in row.values) else 3
+
+    def cell(value: float, digits: int = digits, unit: str = "") -> str:
+        return "" if math.isnan(value) else f"{value:.{digits}f}{unit}"
+
+    parts = list(dict.fromkeys(part for row in rows for part in row.parts))
+    heads = ["row", "target labels", metric, "gap closed"]
+    heads += [part.split(" PCK")[0] for part in parts] + ["s / step", "MiB"]
+    lines = [heads, ["---"] * 2 + ["---:"] * (len(heads) - 2)]
+    for row in rows:
+        spread = "" if math.isnan(row.std) else f" ± {cell(row.std)}"
+        lines.append(
+            [
+                row.name,
+                labels[row.name],
+                cell(row.mean) + spread,
+                cell(100 * row.gap_closed, 0, " %"),
+                *(cell(row.parts.get(part, math.nan)) for part in parts),
+                cell(row.step_time, 3),
+                cell(row.peak_memory, 0),
+            ]
+        )
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def chart(
+    rows: Sequence[Row], metric: str, bounds: Sequence[str | None], title: str
+) -> Figure:
+    """Bars with standard deviations, a dot for each seed, and lines for the bounds.
+
+    Args:
+        rows (Sequence[Row]): The rows, from top to bottom; those without a result are
+            left out.
+        metric (str): Name of the metric.
+        bounds (Sequence[str | None]): Names of the rows whose mean is a line as well.
+        title (str): The title.
+
+    Returns:
+        Figure: The chart.
+    """
+    rows = [row for row in rows if row.values]
+    figure = Figure(figsize=(7, 1.4 + 0.36 * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    spread = [0 if math.isnan(row.std) else row.std for row in rows]
+    axes.barh(
+        [row.name for row in rows],
+        [row.mean for row in rows],
+        xerr=spread,
+        color="#9ecae1",
+        ecolor="#333333",
+        capsize=3,
+    )
+    for y, row in enumerate(rows):
+        axes.plot(row.values, [y] * len(row.values), "o", color="#08519c", ms=3.5)
+        if row.name in bounds:
+            axes.axvline(row.mean, color="#777777", ls="--", lw=1, zorder=0)
+    axes.invert_yaxis()
+    axes.set_xlabel(metric)
+    axes.set_title(title, fontsize="medium")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def write_csv(path: Path, runs: Sequence[Run], labels: dict[str, str]) -> None:
+    """Write a line for every run of a row, from which the table can be computed."""
+    runs = [run for run in runs if run.row in labels]
+    metrics = dict.fromkeys(m for r in runs if r.result for m in r.result.metrics)
+    heads = ["row", "target_labels", "seed", *metrics, "step_time_s", "peak_memory_mib"]
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*heads, "checkpoint", "error"])
+        writer.writeheader()
+        for run in runs:
+            line = dict(row=run.row, target_labels=labels[run.row], seed=run.seed)
+            if run.result is not None:
+                line.update(
+                    run.result.metrics,
+                    step_time_s=run.result.step_time,
+                    peak_memory_mib=run.result.peak_memory,
+                    checkpoint=run.result.checkpoint,
+                )
+            writer.writerow(dict(line, error=run.error))
+
+
+def machine(jobs: int) -> str:
+    """The machine and how it was used, in words."""
+    gpu = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
+    return (
+        f"{gpu}{cpu_name()}, {jobs} at once with {threads_per_job(jobs)} threads each, "
+        f"torch {torch.__version__}"
+    )
+
+
+def failures(runs: Sequence[Run]) -> str:
+    """What failed and why, in Markdown; empty if nothing did."""
+    return "".join(
+        f"\nFailed: {run.row}, seed {run.seed}.\n\n```\n{run.error.rstrip()}\n```\n"
+        for run in runs
+        if run.error
+    )
+
+
+def main() -> None:
+    """Train, and write the table."""
+    # To be told to end is like Ctrl-C: the trainings end, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    args = parse_args()
+    names = row_names(args.rows)
+    lower = args.lower or next((n for n in names if n.endswith("source-only")), None)
+    unknown = {args.lower, args.upper} - {None, *names}
+    if unknown:
+        raise SystemExit(f"there is no row {sorted(unknown)}, only {names}")
+    upper = args.upper or ("oracle" if "oracle" in names else None)
+
+    load = partial(load_config, pair=args.pair, options=args.cfg_options)
+    init = args.init and load(args.init, iters=args.init_iters)
+    configs = (load(path, iters=args.iters) for path in args.rows)
+    rows = dict(zip(names, configs, strict=True))
+    metric = common_value(rows, "target_metric", lambda cfg: cfg.get("target_metric"))
+    length = common_value(rows, "length of training (see --iters)", budget)
+
+    runs = run_all(rows, args.seeds, metric, args.work_dir, init, args.jobs)
+
+    labels = {name: target_labels(cfg) for name, cfg in rows.items()}
+    table = summarise(runs, names, metric, lower, upper)
+    pair = Path(args.pair).stem if args.pair else Path(args.rows[0]).stem.split("_")[0]
+    start = (
+        f", from a source model of {budget(init)} with the same seed" if init else ""
+    )
+    seeds = ", ".join(map(str, args.seeds))
+    report = (
+        f"# {pair}: {metric}\n\n"
+        f"Mean ± sample standard deviation over the seeds {seeds}; last checkpoint "
+        f"after {length}{start}.\n\n"
+        f"{machine(args.jobs)}\n\n"
+        f"```\npython {shlex.join(sys.argv)}\n```\n\n"
+        f"{markdown(table, labels, metric)}{failures(runs)}"
+    )
+    (args.work_dir / "results.md").write_text(report, encoding="utf-8")
+    write_csv(args.work_dir / "results.csv", runs, labels)
+    figure = chart(table, metric, (lower, upper), f"{pair}, {length}, seeds {seeds}")
+    figure.savefig(args.work_dir / "results.png", dpi=150)
+    print(report)
+    if any(run.error for run in runs):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; the same command goes on from here") from None
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from None
