@@ -25,7 +25,7 @@ ifneq ($(filter-out lite full,$(MMCV)),)
 $(error MMCV must be 'lite' or 'full', got '$(MMCV)')
 endif
 
-.PHONY: help setup test lint lock clean
+.PHONY: help setup test demo lint lock clean
 .DELETE_ON_ERROR:
 
 help:  ## show this help
@@ -42,6 +42,9 @@ setup: $(STAMP)$(or $(MMCV),lite)  ## make the environment in .venv
 # Whichever MMCV is installed stays; setup runs only when it is missing or stale.
 test: $(STAMP)$(or $(MMCV),$(INSTALLED),lite)  ## run the tests
 	$(PY) -m pytest $(PYTEST_ARGS)
+
+demo: $(STAMP)$(or $(MMCV),$(INSTALLED),lite)  ## adapt a small model, in 10 minutes
+	$(PY) tools/demo.py
 
 lint: $(STAMP)$(or $(MMCV),$(INSTALLED),lite)  ## check the style with ruff
 	$(PY) -m ruff check .

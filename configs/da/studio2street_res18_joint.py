@@ -5,5 +5,5 @@ _base_ = './studio2street_res18_mixed.py'
 
 train_dataloader = dict(
     batch_sampler=dict(
-        samples_per_domain=dict(target_labeled=16, target_unlabeled=16)),
+        samples_per_domain=dict(target_labeled=8, target_unlabeled=8)),
     dataset=dict(labeled_target=dict(ratio=0.2)))

@@ -4,6 +4,5 @@
 _base_ = './studio2street_res18_source-only.py'
 
 train_dataloader = dict(
-    batch_size=64,
-    batch_sampler=dict(samples_per_domain=dict(target_unlabeled=32)),
+    batch_sampler=dict(samples_per_domain=dict(source=16, target_unlabeled=16)),
     dataset=dict(target=_base_.target))

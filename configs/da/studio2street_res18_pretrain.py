@@ -34,10 +34,10 @@ model = dict(
 
 train_pipeline = [
     dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale'),
+    dict(type='GetBBoxCenterScale', padding=1.1),
     dict(type='RandomFlip', direction='horizontal'),
     dict(
-        type='RandomBBoxTransform', shift_prob=0, scale_factor=(0.75, 1.25),
+        type='RandomBBoxTransform', shift_prob=0, scale_factor=(0.85, 1.25),
         rotate_factor=40),
     dict(type='TopdownAffine', input_size=codec['input_size']),
     dict(type='GenerateTarget', encoder=codec),
@@ -45,7 +45,7 @@ train_pipeline = [
 ]
 val_pipeline = [
     dict(type='LoadImage'),
-    dict(type='GetBBoxCenterScale'),
+    dict(type='GetBBoxCenterScale', padding=1.1),
     dict(type='TopdownAffine', input_size=codec['input_size']),
     dict(type='PackPoseInputs')
 ]
@@ -70,7 +70,7 @@ val_evaluator = dict(_delete_=True, **_base_.target_evaluator)
 test_evaluator = val_evaluator
 
 train_cfg = dict(
-    _delete_=True, type='IterBasedTrainLoop', max_iters=1500, val_interval=500)
+    _delete_=True, type='IterBasedTrainLoop', max_iters=1000, val_interval=500)
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 # Without an end: that is `max_iters`, whatever it is.
 param_scheduler = [

@@ -6,5 +6,5 @@ model = dict(adaptations=dict(isa=_base_.isa))
 
 train_dataloader = dict(
     batch_sampler=dict(
-        samples_per_domain=dict(target_labeled=16, target_unlabeled=16)),
+        samples_per_domain=dict(target_labeled=8, target_unlabeled=8)),
     dataset=dict(labeled_target=dict(ratio=0.2)))

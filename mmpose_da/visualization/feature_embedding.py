@@ -1,0 +1,115 @@
+"""Features of the domains, and a map of them in which near features are near."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from mmengine.dataset import BaseDataset, pseudo_collate
+from torch import nn
+
+BATCH_SIZE = 32
+#: The neighbours that count for each point in t-SNE; scikit-learn's default.
+PERPLEXITY = 30.0
+PANEL_INCHES = 4.5
+
+
+def extract_features(
+    model: nn.Module, dataset: BaseDataset, num_images: int
+) -> np.ndarray:
+    """Features of people, as the head gets them, averaged over their positions.
+
+    Args:
+        model (nn.Module): A pose estimator of MMPose; it is put in evaluation mode.
+        dataset (BaseDataset): A dataset with the pipeline of validation.
+        num_images (int): How many people, evenly spread over the dataset; all of them
+            if it has fewer.
+
+    Returns:
+        np.ndarray: Features (N, C), float32, in the order of the dataset.
+    """
+    count = min(num_images, len(dataset))
+    indices = np.arange(count) * len(dataset) // max(count, 1)
+    model.eval()
+    features = []
+    for start in range(0, count, BATCH_SIZE):
+        samples = [dataset[int(i)] for i in indices[start : start + BATCH_SIZE]]
+        data = model.data_preprocessor(pseudo_collate(samples), training=False)
+        with torch.no_grad():
+            maps = model.extract_feat(data["inputs"])[-1]
+        features.append(maps.float().mean(dim=(2, 3)).cpu().numpy())
+    if not features:
+        raise ValueError(f"there is no person to take features of: {num_images=}")
+    return np.concatenate(features)
+
+
+def embed_features(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Lay the features of several domains out in one plane, with t-SNE.
+
+    van der Maaten and Hinton, "Visualizing Data using t-SNE", JMLR 2008. All domains
+    are fitted together and nothing tells the fit which feature is of which domain, so
+    that domains that lie apart in the plane are apart in the features. Distances
+    between groups, and the axes, mean nothing. The same features give the same points.
+
+    Args:
+        features (Mapping[str, np.ndarray]): Features (N_d, C) of each domain d.
+
+    Returns:
+        dict[str, np.ndarray]: Points (N_d, 2) of each domain.
+
+    Raises:
+        ImportError: scikit-learn is not installed.
+        ValueError: There are fewer than three features, or they differ in C.
+    """
+    try:
+        from sklearn.manifold import TSNE  # not needed to train: this is all of it
+    except ImportError as error:
+        raise ImportError(
+            "t-SNE needs scikit-learn: pip install scikit-learn"
+        ) from error
+    shapes = {name: np.shape(values) for name, values in features.items()}
+    if len({shape[1:] for shape in shapes.values()}) != 1:
+        raise ValueError(f"features of the domains must be (N, C), but are {shapes}")
+    together = np.concatenate(list(features.values()))
+    if len(together) < 3:
+        raise ValueError(f"t-SNE needs three features at least, but got {shapes}")
+    # More neighbours than a third of the points is no neighbourhood.
+    perplexity = min(PERPLEXITY, (len(together) - 1) / 3)
+    points = TSNE(perplexity=perplexity, random_state=0).fit_transform(together)
+    ends = np.cumsum([len(values) for values in features.values()])
+    return dict(zip(features, np.split(points, ends[:-1]), strict=True))
+
+
+def plot_feature_embedding(
+    features: Mapping[str, Mapping[str, np.ndarray]], path: str | Path
+) -> None:
+    """Draw the features of several models, a panel each, coloured by domain.
+
+    Args:
+        features (Mapping[str, Mapping[str, np.ndarray]]): By the title of a model and
+            the name of a domain, features (N, C). Each model is embedded by itself
+            (:func:`embed_features`), all its domains together.
+        path (str | Path): The picture; its ending is the format.
+    """
+    figure = Figure(
+        figsize=(PANEL_INCHES * len(features), PANEL_INCHES), layout="constrained"
+    )
+    axes = figure.subplots(1, len(features), squeeze=False)[0]
+    names = list(
+        dict.fromkeys(name for domains in features.values() for name in domains)
+    )
+    dots = {}
+    for axis, (title, domains) in zip(axes, features.items(), strict=True):
+        points = embed_features(domains)
+        for name, values in points.items():
+            color = f"C{names.index(name)}"
+            dots[name] = axis.scatter(*values.T, s=12, alpha=0.7, lw=0, color=color)
+        axis.set(title=title, xticks=[], yticks=[])
+    figure.legend(
+        dots.values(), dots, loc="outside lower center", ncols=len(dots), markerscale=3
+    )
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)

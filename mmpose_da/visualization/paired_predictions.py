@@ -1,0 +1,132 @@
+"""The same people, as annotated and as several models see them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from mmengine.dataset import BaseDataset, pseudo_collate
+from mmengine.structures import InstanceData
+from mmpose.structures import PoseDataSample
+from mmpose.visualization import PoseLocalVisualizer
+from torch import nn
+
+TILE_HEIGHT = 256  # pixels
+TILE_INCHES = 1.7
+ANNOTATED = "annotated"
+
+
+def draw_paired_predictions(
+    models: Mapping[str, nn.Module],
+    dataset: BaseDataset,
+    num_images: int,
+    path: str | Path,
+    joints: Collection[str] | None = None,
+) -> None:
+    """Draw the first people of a dataset: annotations, then each model's predictions.
+
+    A row is the annotation or a model, a column is a person, cut out as the model gets
+    it. All predicted joints are drawn, however low their score; the score is no measure
+    of how sure one model is against another. Joints that the annotation does not have
+    are not drawn in its row.
+
+    Args:
+        models (Mapping[str, nn.Module]): Pose estimators of MMPose by title; they are
+            put in evaluation mode. A model's joints are its own ``metainfo``, and those
+            of the dataset if it has none.
+        dataset (BaseDataset): A dataset with the pipeline of validation, without
+            rotation.
+        num_images (int): How many people, the first in the order of the dataset.
+        path (str | Path): The picture; its ending is the format.
+        joints (Collection[str], optional): Names of the joints to draw. Defaults to
+            None: all.
+
+    Raises:
+        FileNotFoundError: An image is missing.
+        ValueError: The dataset is empty.
+    """
+    count = min(num_images, len(dataset))
+    if count < 1:
+        raise ValueError(f"there is no person to draw: {num_images=}, {len(dataset)=}")
+    people = [dataset[i] for i in range(count)]
+    samples = [person["data_samples"] for person in people]
+    annotated = [sample.gt_instances for sample in samples]
+    rows = {ANNOTATED: (dataset.metainfo, annotated)}
+    for title, model in models.items():
+        rows[title] = (model.metainfo or dataset.metainfo, _predict(model, people))
+
+    tiles = [_cut_out(sample) for sample in samples]
+    widths = [tile.shape[1] / TILE_HEIGHT for tile, _ in tiles]
+    figure = Figure(
+        figsize=(TILE_INCHES * sum(widths), TILE_INCHES * len(rows)),
+        layout="constrained",
+    )
+    axes = figure.subplots(len(rows), count, squeeze=False, width_ratios=widths)
+    for row_axes, (title, (definition, instances)) in zip(
+        axes, rows.items(), strict=True
+    ):
+        row_axes[0].set_ylabel(title)
+        for axis, person, (tile, to_tile) in zip(
+            row_axes, instances, tiles, strict=True
+        ):
+            axis.imshow(_draw(tile, to_tile, person, definition, joints))
+            axis.set(xticks=[], yticks=[])
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=TILE_HEIGHT / TILE_INCHES)
+
+
+def _predict(model: nn.Module, people: list[dict]) -> list[InstanceData]:
+    """Predictions in pixels of the images, all joints visible."""
+    model.eval()
+    # The model writes into the samples it is given.
+    data = pseudo_collate([copy.deepcopy(person) for person in people])
+    with torch.no_grad():
+        predicted = model.test_step(data)
+    found = [sample.pred_instances.keypoints for sample in predicted]
+    return [
+        InstanceData(keypoints=xy, keypoints_visible=np.ones(xy.shape[:2]))
+        for xy in found
+    ]
+
+
+def _cut_out(sample: PoseDataSample) -> tuple[np.ndarray, np.ndarray]:
+    """What the model sees of the image, (h, w, 3) RGB, and (2, 3) of how to get there.
+
+    At a resolution of its own: the model's is too low to draw on.
+    """
+    image = cv2.imread(sample.img_path)
+    if image is None:
+        raise FileNotFoundError(f"there is no image '{sample.img_path}'")
+    width, height = (float(side) for side in sample.input_scale)
+    zoom = TILE_HEIGHT / height
+    corner = sample.input_center - 0.5 * sample.input_scale
+    to_tile = zoom * np.column_stack([np.eye(2), -corner])
+    size = (round(zoom * width), TILE_HEIGHT)
+    return cv2.warpAffine(image, to_tile, size)[..., ::-1].copy(), to_tile
+
+
+def _draw(
+    tile: np.ndarray,
+    to_tile: np.ndarray,
+    person: InstanceData,
+    definition: dict,
+    joints: Collection[str] | None,
+) -> np.ndarray:
+    """A copy of a tile with a person's joints on it."""
+    visible = np.array(person.keypoints_visible) > 0
+    for index, name in definition["keypoint_id2name"].items():
+        visible[:, index] &= joints is None or name in joints
+    shown = InstanceData(
+        keypoints=person.keypoints @ to_tile[:, :2].T + to_tile[:, 2],
+        keypoints_visible=visible.astype(float),
+    )
+    visualizer = PoseLocalVisualizer(line_width=2, radius=4)
+    visualizer.set_dataset_meta(definition)
+    return visualizer.add_datasample(
+        "person", tile, PoseDataSample(pred_instances=shown), draw_gt=False
+    )

@@ -1,0 +1,65 @@
+"""Curves of what trainings logged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+PANEL_INCHES = (4.8, 3.8)
+
+
+def plot_training_curves(
+    runs: Mapping[str, Sequence[dict]], metric: str, path: str | Path
+) -> None:
+    """Draw the loss terms of each run, and the metric of all runs.
+
+    Args:
+        runs (Mapping[str, Sequence[dict]]): By the name of a run, the lines that
+            MMEngine wrote to its ``scalars.json``. A line has a ``step`` (iteration),
+            and the terms of the loss, or the metrics of a validation. A term has
+            ``loss`` in its name; the sum of them, ``loss``, is not drawn if there are
+            several.
+        metric (str): Name of the metric.
+        path (str | Path): The picture; its ending is the format.
+
+    Raises:
+        ValueError: No run has the metric, or a run has no loss.
+    """
+    if not any(metric in line for lines in runs.values() for line in lines):
+        keys = {key for lines in runs.values() for line in lines for key in line}
+        raise ValueError(f"no run has the metric '{metric}'; they have {sorted(keys)}")
+    width, height = PANEL_INCHES
+    figure = Figure(figsize=(width * (len(runs) + 1), height), layout="constrained")
+    *loss_axes, metric_axis = figure.subplots(1, len(runs) + 1)
+    for axis, (name, lines) in zip(loss_axes, runs.items(), strict=True):
+        terms = loss_terms(lines)
+        if not terms:
+            raise ValueError(f"the run '{name}' has no line with a loss")
+        for term in terms:
+            _plot(axis, lines, term, label=term)
+        # Terms differ by orders of magnitude; one that is ramped up from 0 comes in
+        # where it leaves 0.
+        axis.set(title=f"losses: {name}", yscale="log")
+        _plot(metric_axis, lines, metric, label=name, marker="o")
+    metric_axis.set(title=metric)
+    for axis in (*loss_axes, metric_axis):
+        axis.set_xlabel("iteration")
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize="small")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
+def loss_terms(lines: Sequence[dict]) -> list[str]:
+    """The names of the terms of the loss, or ``loss`` if that is all there is."""
+    names = dict.fromkeys(key for line in lines for key in line if "loss" in key)
+    return [name for name in names if name != "loss"] or list(names)
+
+
+def _plot(axis: Axes, lines: Sequence[dict], key: str, **style: str) -> None:
+    points = [(line["step"], line[key]) for line in lines if key in line]
+    if points:
+        axis.plot(*zip(*points, strict=True), lw=1.3, ms=4, **style)
