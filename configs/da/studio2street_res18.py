@@ -4,8 +4,9 @@ _base_ = [
     '../_base_/methods/human_level_shift.py',
 ]
 
+# Keypoint features from the decoder: the encoder's, of stride 16, are too coarse.
 model = dict(
     adaptations=dict(
         cafa=_base_.cafa,
-        ihta=_base_.ihta,
+        ihta=dict(_base_.ihta, feature='head.deconv_layers', in_channels=32),
         entropy=_base_.entropy))

@@ -38,7 +38,7 @@ train_pipeline = [
     dict(type='RandomFlip', direction='horizontal'),
     dict(
         type='RandomBBoxTransform', shift_prob=0, scale_factor=(0.85, 1.25),
-        rotate_factor=40),
+        rotate_factor=20),
     dict(type='TopdownAffine', input_size=codec['input_size']),
     dict(type='GenerateTarget', encoder=codec),
     dict(type='PackPoseInputs')

@@ -4,5 +4,4 @@ _base_ = './studio2street_res18_pretrain.py'
 
 load_from = 'work_dirs/studio2street_res18_pretrain/iter_1000.pth'
 
-train_cfg = dict(max_iters=400, val_interval=200)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+train_cfg = dict(max_iters=500, val_interval=250)
