@@ -26,15 +26,9 @@ from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmpose.apis import init_model
 from mmpose.registry import DATASETS
-from render_domains import DOMAINS, split_count
+from render_domains import DOMAINS, progress_bars, split_count
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress
 from rich.table import Table
 
 from mmpose_da.datasets.synthetic import write_domain
@@ -189,17 +183,6 @@ def training_threads() -> int | None:
     if "OMP_NUM_THREADS" in os.environ:
         return None
     return max(1, (os.cpu_count() or 1) - 1)
-
-
-def progress_bars(console: Console) -> Progress:
-    """Bars with a text, a count and the time that is left, at the end that it took."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        console=console,
-    )
 
 
 def render_missing(folder: Path, bars: Progress) -> None:

@@ -3,11 +3,19 @@
 import argparse
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
-from mmengine.utils import ProgressBar
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from mmpose_da.datasets.synthetic import STREET, STUDIO, contact_sheet, write_domain
 
@@ -71,16 +79,15 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def progress_bar(total: int) -> Callable[[], None]:
-    """Make a function that moves a progress bar, and shows it when called first."""
-    bar = ProgressBar(total, start=False)
-
-    def advance() -> None:
-        if bar.completed == 0:
-            bar.start()
-        bar.update()
-
-    return advance
+def progress_bars(console: Console | None = None) -> Progress:
+    """Bars with a text, a count and the time that is left, at the end that it took."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -100,23 +107,25 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not counts:
             continue
         folder, total, start = args.out / domain.name, sum(counts.values()), time.time()
-        try:
-            written = write_domain(
-                folder,
-                domain,
-                counts,
-                seed=args.seed,
-                size=args.size,
-                format=format,
-                workers=args.workers,
-                overwrite=args.overwrite,
-                progress=progress_bar(total),
-            )
-        except (FileExistsError, ValueError) as error:
-            parser.exit(1, f"render_domains.py: {error}\n")
+        with progress_bars() as bars:
+            bar = bars.add_task(domain.name, total=total, visible=False)
+            try:
+                written = write_domain(
+                    folder,
+                    domain,
+                    counts,
+                    seed=args.seed,
+                    size=args.size,
+                    format=format,
+                    workers=args.workers,
+                    overwrite=args.overwrite,
+                    progress=partial(bars.update, bar, advance=1, visible=True),
+                )
+            except (FileExistsError, ValueError) as error:
+                parser.exit(1, f"render_domains.py: {error}\n")
         if written:
             each = (time.time() - start) / total
-            print(f"\n{folder}: {total} images, {1000 * each:.1f} ms each")
+            print(f"{folder}: {total} images, {1000 * each:.1f} ms each")
         else:
             print(f"{folder}: {total} images are there already, made in this way")
 
