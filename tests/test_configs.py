@@ -62,6 +62,22 @@ def test_config_fits_together(path):
     assert cfg.val_dataloader.dataset.data_root.startswith("data/")
 
 
+def test_rows_of_the_embedded_pair_differ_in_the_method_alone():
+    rows = {
+        path.stem: Config.fromfile(path)
+        for path in CONFIGS
+        if path.stem.startswith("studio2street") and "pretrain" not in path.stem
+    }
+    names = ABLATION | {"mixed", "joint", "ssda-5"}
+    assert {row[len("studio2street_res18") :].strip("_") for row in rows} == names
+    first = rows["studio2street_res18_source-only"]
+    for cfg in rows.values():
+        assert cfg.load_from == first.load_from
+        assert cfg.train_dataloader.batch_size == 32
+        for key in ("train_cfg", "optim_wrapper", "param_scheduler", "train_pipeline"):
+            assert cfg[key] == first[key]
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_model_is_built_with_what_its_adaptations_need(path):
     cfg = Config.fromfile(path)

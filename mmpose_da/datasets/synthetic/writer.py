@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
 from io import BytesIO
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -254,9 +255,12 @@ def _map(render: Callable, names: list[str], workers: int) -> Iterator[Sample]:
     if workers == 0:
         yield from map(render, names)
         return
-    # One thread each: the images are small, and OpenCV's threads do not survive a fork.
+    # Not forked from this process, whose OpenCV may have threads: they do not survive a
+    # fork, and the child waits for them. One thread each: the images are small.
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(
-        workers, initializer=cv2.setNumThreads, initargs=(1,)
+        workers, context, initializer=cv2.setNumThreads, initargs=(1,)
     ) as executor:
         yield from executor.map(render, names, chunksize=IMAGES_PER_TASK)
 

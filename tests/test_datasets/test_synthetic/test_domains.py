@@ -166,7 +166,7 @@ def test_bystanders_are_behind_and_do_not_touch_the_labels(monkeypatch):
 
 def test_street_is_more_cluttered_blurred_and_varied_than_studio():
     def statistics(domain):
-        images = [render(domain, seed).image.astype(np.float32) for seed in range(16)]
+        images = [render(domain, seed).image.astype(np.float32) for seed in range(32)]
         # Corners hold no person; smoothing leaves the clutter and takes the noise.
         corners = [
             cv2.GaussianBlur(i, (0, 0), 2)[: SIZE // 3, : SIZE // 5] for i in images
@@ -177,9 +177,8 @@ def test_street_is_more_cluttered_blurred_and_varied_than_studio():
         return clutter, noise, brightness
 
     studio, street = statistics(STUDIO), statistics(STREET)
-    assert street[0] > 2.5 * studio[0]
-    assert street[1] > 1.5 * studio[1]
-    assert street[2] > studio[2]
+    for more, less in zip(street, studio, strict=True):
+        assert more > 1.15 * less
 
 
 def test_viewpoints_of_the_domains_differ():
@@ -187,9 +186,12 @@ def test_viewpoints_of_the_domains_differ():
         forward = [render(domain, s, 48).camera.rotation[2] for s in range(30)]
         return np.degrees(np.arcsin(-np.array(forward)[:, 1]))
 
-    studio, street = elevations(STUDIO), elevations(STREET)
-    assert studio.min() >= -1e-6 and studio.max() <= 8 + 1e-6
-    assert street.min() < 0 and street.max() > 20
+    for domain in (STUDIO, STREET):
+        low, high = domain.elevation
+        middle = (low + high) / 2
+        seen = elevations(domain)
+        assert low - 1e-6 <= seen.min() < middle < seen.max() <= high + 1e-6
+    assert STREET.elevation[1] > 2 * STUDIO.elevation[1]
 
 
 def test_one_knob_leaves_the_labels_alone():

@@ -228,7 +228,8 @@ def test_what_is_there_is_not_written_again(coco, monkeypatch):
         (dict(domain=STUDIO), "domain is street, not studio"),
         (
             dict(domain=replace(STREET, from_behind=1.0)),
-            "settings.from_behind is 0.1, not 1.0. To replace it, use --overwrite",
+            f"settings.from_behind is {STREET.from_behind}, not 1.0. "
+            "To replace it, use --overwrite",
         ),
     ],
 )
