@@ -33,6 +33,8 @@ class DomainBatch:
         data_samples (Sequence[PoseDataSample]): B samples, each with its ``domain`` in
             the metainfo. A sample without one counts as ``source``.
         images (Tensor): Preprocessed images (B, 3, H, W).
+        teacher_images (Tensor, optional): The unlabelled target images (u, 3, H, W) as
+            a teacher is to see them, where these are others.
         features (dict[str, Tensor]): Feature maps (B, C, h, w) by name. ``'head'`` is
             what the head sees; others are there because an adaptation asked for them.
         heatmaps (Tensor, optional): The head's heatmaps (B, K, h', w').
@@ -42,6 +44,7 @@ class DomainBatch:
     images: Tensor
     features: dict[str, Tensor] = field(default_factory=dict)
     heatmaps: Tensor | None = None
+    teacher_images: Tensor | None = None
 
     def __post_init__(self) -> None:
         runs = [(domain, len(list(run))) for domain, run in groupby(self.domains)]

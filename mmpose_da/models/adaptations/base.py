@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...structures import DomainBatch
 
@@ -14,8 +14,9 @@ class Adaptation(BaseModule):
     """One way of adapting a pose estimator: which tensors of which domain, which loss.
 
     A subclass says in :attr:`needs` which domains must be in a batch, may change the
-    features before the head sees them in :meth:`adapt`, and computes its terms in
-    :meth:`loss`. It may own modules; none of them is part of the deployed network.
+    images before the backbone sees them in :meth:`prepare` and the features before the
+    head sees them in :meth:`adapt`, and computes its terms in :meth:`loss`. It may own
+    modules; none of them is part of the deployed network.
 
     Args:
         in_channels (int): Channels of the features that the head sees; given by the
@@ -58,6 +59,12 @@ class Adaptation(BaseModule):
         """Modules of the estimator whose output must be kept."""
         return () if self.feature == "head" else (self.feature,)
 
+    def bind(self, estimator: nn.Module) -> None:
+        """Take what is needed of the estimator, once, when it is built.
+
+        By default that is nothing. The estimator must not be kept: it owns this.
+        """
+
     def check(self, batch: DomainBatch) -> None:
         """Raise a ValueError if a domain that is needed is not in the batch."""
         missing = [domain for domain in self.needs if len(batch[domain]) == 0]
@@ -68,12 +75,18 @@ class Adaptation(BaseModule):
                 "model.adaptations, or give the domain in train_dataloader"
             )
 
+    def prepare(self, batch: DomainBatch) -> None:
+        """Change ``batch.images`` before the backbone sees them; by default, don't."""
+
     def adapt(self, batch: DomainBatch) -> None:
         """Change ``batch.features`` before the head sees them; by default, don't."""
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
-        """The terms, by name; those with 'loss' in their name add to the total loss."""
-        raise NotImplementedError
+        """The terms, by name; those with 'loss' in their name add to the total loss.
+
+        By default there are none.
+        """
+        return {}
 
     def current_weight(self) -> float:
         """The weight at the present iteration of the Runner."""

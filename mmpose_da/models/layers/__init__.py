@@ -1,5 +1,6 @@
 from .gradient_reversal import gradient_reversal
 from .keypoint_features import keypoint_confidence, keypoint_features
+from .pixels import Pixels
 from .semantic_graph_conv import (
     SemanticGraphBlock,
     SemanticGraphConv,
@@ -8,6 +9,7 @@ from .semantic_graph_conv import (
 )
 
 __all__ = [
+    "Pixels",
     "SemanticGraphBlock",
     "SemanticGraphConv",
     "SemanticGraphUnit",

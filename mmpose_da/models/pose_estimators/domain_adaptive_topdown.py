@@ -71,6 +71,8 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             }
         )
         self.target_loss_weight = target_loss_weight
+        for adaptation in self.adaptations.values():
+            adaptation.bind(self)
         self._tapped: dict[str, Tensor] = {}
         for adaptation in self.adaptations.values():
             for tap in adaptation.taps:
@@ -89,10 +91,14 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             dict[str, Tensor]: ``source.loss_kpt`` and the like, as the head names them,
             and ``name.term`` of each adaptation.
         """
-        feats = self.extract_feat(inputs)
-        batch = DomainBatch(data_samples, inputs, {"head": feats[-1], **self._tapped})
+        batch = DomainBatch(data_samples, inputs)
         for adaptation in self.adaptations.values():
             adaptation.check(batch)
+        for adaptation in self.adaptations.values():
+            adaptation.prepare(batch)
+        feats = self.extract_feat(batch.images)
+        batch.features = {"head": feats[-1], **self._tapped}
+        for adaptation in self.adaptations.values():
             adaptation.adapt(batch)
         feats = (*feats[:-1], batch.features["head"])
         batch.heatmaps = promote(self.head.forward(feats))
