@@ -18,11 +18,12 @@ from .compat.mmcv_ops import import_mmcv_ops
 import_mmcv_ops()  # before MMPose, which imports mmcv.ops
 register_safe_globals()
 
-from . import datasets, evaluation, models, structures, visualization
+from . import datasets, engine, evaluation, models, structures, visualization
 
 __all__ = [
     "__version__",
     "datasets",
+    "engine",
     "evaluation",
     "models",
     "structures",

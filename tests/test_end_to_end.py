@@ -79,6 +79,7 @@ def test_terms_are_logged_by_name_and_ramped(tmp_path, coco, mpii):
     terms = {
         *("source.loss_kpt", "target_labeled.loss_kpt", "cafa.loss", "isa.loss"),
         *("ihta.loss_align", "ihta.loss_readout", "entropy.loss"),
+        "mean_teacher.loss",
     }
     for entry in steps:
         assert terms | {"ihta.positive_share", "ihta.spread"} <= set(entry)
@@ -112,7 +113,9 @@ def test_tools_train_resume_test_and_publish(tmp_path, coco, mpii, repo):
     assert tested == pytest.approx(expected)
     assert len(list(drawn.iterdir())) == 10
 
-    tool("publish_model.py", adapted, tmp_path / "published.pth")
-    (published,) = tmp_path.glob("published-*.pth")
     stock = MODELS.build(model_config(type="TopdownPoseEstimator"))
-    stock.load_state_dict(torch.load(published)["state_dict"], strict=True)
+    for network in ("student", "teacher"):
+        target = tmp_path / f"{network}.pth"
+        tool("publish_model.py", adapted, target, "--network", network)
+        (published,) = tmp_path.glob(f"{network}-*.pth")
+        stock.load_state_dict(torch.load(published)["state_dict"], strict=True)

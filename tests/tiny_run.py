@@ -17,6 +17,11 @@ METHOD = dict(
     cafa=dict(type="CAFA", weight=0.5),
     ihta=dict(type="IHTA", loss=dict(type="IHTALoss", threshold=0.5), weight=0.5),
     entropy=dict(type="EntropyMinimization", weight=0.01, rampup=dict(end=4)),
+    mean_teacher=dict(
+        type="MeanTeacher",
+        momentum=0.9,
+        student_view=dict(type="RandomView", rotation=20, flip_prob=0.5),
+    ),
 )
 UDA = dict(source=2, target_unlabeled=2)
 SSDA = dict(source=2, target_labeled=1, target_unlabeled=1)
@@ -44,6 +49,7 @@ def run_config(
         dict(
             default_scope="mmpose",
             custom_imports=dict(imports=["mmpose_da"]),
+            custom_hooks=[dict(type="EMATeacherHook")],
             work_dir=str(work_dir),
             randomness=dict(seed=0, deterministic=True),
             model=model_config(

@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ import torch
 import mmpose_da  # noqa: F401 - declares what MMEngine's checkpoints hold safe
 
 ADAPTATION_PREFIX = "adaptations."
+#: Where a teacher's weights are; what follows are the keys of the stock estimator.
+TEACHER_PREFIX = re.compile(r"adaptations\.[^.]+\.average\.module\.")
 #: What is kept of ``meta``. The config is not: it describes the adaptive model, and
 #: the weights are those of the stock one.
 META_KEYS = (
@@ -41,11 +44,15 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def stock_checkpoint(checkpoint: dict[str, Any]) -> dict[str, Any]:
+def stock_checkpoint(
+    checkpoint: dict[str, Any], network: str | None = None
+) -> dict[str, Any]:
     """Keep of an adapted checkpoint what the stock estimator needs.
 
     Args:
         checkpoint (dict): A checkpoint of MMEngine's ``Runner``.
+        network (str, optional): ``'student'`` or ``'teacher'``, where it has both.
+            Defaults to None.
 
     Returns:
         dict: ``state_dict`` without the weights of adaptations, and ``meta`` with
@@ -53,15 +60,25 @@ def stock_checkpoint(checkpoint: dict[str, Any]) -> dict[str, Any]:
         message hub are left out.
 
     Raises:
-        ValueError: If the checkpoint has no ``state_dict``, or nothing of it is left.
+        ValueError: If the checkpoint has no ``state_dict``, or nothing of it is left,
+            or it is not clear which network is wanted.
     """
     if "state_dict" not in checkpoint:
         raise ValueError(f"no `state_dict` in it, only {sorted(map(str, checkpoint))}")
-    state_dict = OrderedDict(
-        (key, value)
-        for key, value in checkpoint["state_dict"].items()
-        if not key.startswith(ADAPTATION_PREFIX)
-    )
+    weights = checkpoint["state_dict"]
+    teacher = [key for key in weights if TEACHER_PREFIX.match(key)]
+    if teacher and network is None:
+        raise ValueError(
+            "it has a student and a teacher; say which with --network, the one that "
+            "`test_cfg.network` of its config names (by default the student)"
+        )
+    if network == "teacher" and not teacher:
+        raise ValueError("it has no teacher")
+    if network == "teacher":
+        names = {TEACHER_PREFIX.sub("", key): key for key in teacher}
+    else:
+        names = {key: key for key in weights if not key.startswith(ADAPTATION_PREFIX)}
+    state_dict = OrderedDict((name, weights[key]) for name, key in names.items())
     if not state_dict:
         raise ValueError(f"its `state_dict` has no key without '{ADAPTATION_PREFIX}'")
     meta = checkpoint.get("meta", {})
@@ -71,7 +88,9 @@ def stock_checkpoint(checkpoint: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def publish(source: str | Path, target: str | Path) -> Path:
+def publish(
+    source: str | Path, target: str | Path, network: str | None = None
+) -> Path:
     """Write the stock checkpoint of an adapted one.
 
     Args:
@@ -79,6 +98,7 @@ def publish(source: str | Path, target: str | Path) -> Path:
         target (str | Path): The file to write, such as ``res50.pth``. The first 8
             hexadecimal digits of its SHA-256 are put into the name:
             ``res50-0a1b2c3d.pth``.
+        network (str, optional): See :func:`stock_checkpoint`. Defaults to None.
 
     Returns:
         Path: The file that was written. It appears under this name when complete.
@@ -91,7 +111,7 @@ def publish(source: str | Path, target: str | Path) -> Path:
     if not source.is_file():
         raise FileNotFoundError(f"there is no checkpoint '{source}'")
     try:
-        published = stock_checkpoint(torch.load(source, map_location="cpu"))
+        published = stock_checkpoint(torch.load(source, map_location="cpu"), network)
     except ValueError as error:
         raise ValueError(f"cannot publish '{source}': {error}") from error
 
@@ -121,9 +141,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "target", metavar="OUT", help="the file to write; gets its hash in the name"
     )
+    parser.add_argument(
+        "--network",
+        choices=("student", "teacher"),
+        help="whose weights, where the checkpoint has both",
+    )
     args = parser.parse_args(argv)
     try:
-        print(publish(args.source, args.target))
+        print(publish(args.source, args.target, args.network))
     except (FileNotFoundError, ValueError) as error:
         parser.exit(1, f"publish_model.py: {error}\n")
 

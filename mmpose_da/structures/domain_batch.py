@@ -35,6 +35,9 @@ class DomainBatch:
         images (Tensor): Preprocessed images (B, 3, H, W).
         teacher_images (Tensor, optional): The unlabelled target images (u, 3, H, W) as
             a teacher is to see them, where these are others.
+        pseudo_heatmaps (Tensor, optional): What a teacher finds on the unlabelled
+            target images, in the student's view of them (u, K, h', w').
+        pseudo_weights (Tensor, optional): How far it is believed, from 0 to 1 (u, K).
         features (dict[str, Tensor]): Feature maps (B, C, h, w) by name. ``'head'`` is
             what the head sees; others are there because an adaptation asked for them.
         heatmaps (Tensor, optional): The head's heatmaps (B, K, h', w').
@@ -45,6 +48,8 @@ class DomainBatch:
     features: dict[str, Tensor] = field(default_factory=dict)
     heatmaps: Tensor | None = None
     teacher_images: Tensor | None = None
+    pseudo_heatmaps: Tensor | None = None
+    pseudo_weights: Tensor | None = None
 
     def __post_init__(self) -> None:
         runs = [(domain, len(list(run))) for domain, run in groupby(self.domains)]

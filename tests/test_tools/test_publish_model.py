@@ -63,6 +63,39 @@ def test_keeps_what_the_stock_estimator_needs(tool, adapted, tmp_path):
     )
 
 
+@pytest.fixture
+def with_teacher(adapted):
+    """The same with a teacher."""
+    checkpoint = torch.load(adapted)
+    checkpoint["state_dict"].update(
+        {
+            "adaptations.mt.average.steps": torch.tensor(3),
+            "adaptations.mt.average.module.backbone.conv1.weight": torch.ones(2, 3),
+            "adaptations.mt.average.module.head.adaptations.weight": torch.ones(1),
+        }
+    )
+    torch.save(checkpoint, adapted)
+    return adapted
+
+
+def test_teacher_or_student(tool, with_teacher, tmp_path):
+    for network, ones in (("teacher", True), ("student", False)):
+        path = tool.publish(with_teacher, tmp_path / f"{network}.pth", network)
+        weights = torch.load(path)["state_dict"]
+        assert list(weights) == ["backbone.conv1.weight", "head.adaptations.weight"]
+        assert all(bool((w == 1).all()) == ones for w in weights.values())
+
+
+def test_network_must_be_named_where_there_are_two(tool, with_teacher, tmp_path):
+    with pytest.raises(ValueError, match="--network"):
+        tool.publish(with_teacher, tmp_path / "stock.pth")
+
+
+def test_no_teacher_to_publish(tool, adapted, tmp_path):
+    with pytest.raises(ValueError, match="no teacher"):
+        tool.publish(adapted, tmp_path / "stock.pth", "teacher")
+
+
 def test_name_holds_the_hash_and_nothing_else_is_left(tool, adapted, tmp_path):
     path = tool.publish(adapted, tmp_path / "out" / "stock.pth")
     digits = hashlib.sha256(path.read_bytes()).hexdigest()[:8]

@@ -4,7 +4,10 @@ from .domain_adversarial import DomainAdversarial
 from .entropy_minimization import EntropyMinimization
 from .feature_alignment import FeatureAlignment
 from .ihta import IHTA
+from .information_maximization import InformationMaximization
 from .isa import ISA
+from .mean_teacher import KeypointOcclusion, MeanTeacher
+from .style_transfer import StyleTransfer
 
 __all__ = [
     "CAFA",
@@ -14,5 +17,9 @@ __all__ = [
     "DomainAdversarial",
     "EntropyMinimization",
     "FeatureAlignment",
+    "InformationMaximization",
+    "KeypointOcclusion",
+    "MeanTeacher",
     "RampUp",
+    "StyleTransfer",
 ]

@@ -59,6 +59,11 @@ class Adaptation(BaseModule):
         """Modules of the estimator whose output must be kept."""
         return () if self.feature == "head" else (self.feature,)
 
+    @property
+    def teacher(self) -> nn.Module | None:
+        """A network that can be deployed in the place of the estimator's own."""
+        return None
+
     def bind(self, estimator: nn.Module) -> None:
         """Take what is needed of the estimator, once, when it is built.
 

@@ -1,14 +1,18 @@
 from .adversarial_loss import AdversarialLoss
+from .consistency_loss import ConsistencyLoss
 from .entropy_loss import EntropyLoss
 from .ihta_loss import IHTALoss, pose_similarity
+from .info_max_loss import InfoMaxLoss
 from .isa_loss import ISALoss
 from .mmd_loss import MMDLoss, mean_squared_distance
 
 __all__ = [
+    "ConsistencyLoss",
     "AdversarialLoss",
     "EntropyLoss",
     "IHTALoss",
     "ISALoss",
+    "InfoMaxLoss",
     "MMDLoss",
     "mean_squared_distance",
     "pose_similarity",

@@ -19,15 +19,18 @@ from ...structures import (
 )
 from ..layers.numerics import promote
 
+#: The parts of an estimator that are deployed.
+PARTS = ("backbone", "neck", "head")
+
 
 @MODELS.register_module()
 class DomainAdaptiveTopdown(TopdownPoseEstimator):
     """A top-down pose estimator that is trained on batches of several domains.
 
     Any stock backbone, neck and head, and by name the adaptations that act on their
-    features and heatmaps in training. Prediction is that of TopdownPoseEstimator and
-    knows none of them. In the state dict, all that is not under ``adaptations.`` has
-    the keys of the stock estimator.
+    images, features and heatmaps in training. Prediction is that of
+    TopdownPoseEstimator and knows none of them. In the state dict, all that is not
+    under ``adaptations.`` has the keys of the stock estimator.
 
     The loss is the head's own on source images, plus ``target_loss_weight`` times the
     same on labelled target images, plus the terms of the adaptations.
@@ -46,7 +49,9 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             to start from, if it differs from ``joints``: the channels of the head's
             last layer are then sorted by joint name, and those of joints that the
             checkpoint has not keep their initial weights. Defaults to None.
-        kwargs: See :class:`mmpose.models.TopdownPoseEstimator`.
+        kwargs: See :class:`mmpose.models.TopdownPoseEstimator`. In ``test_cfg``,
+            ``network='teacher'`` has an adaptation's teacher predict in the place of
+            the estimator's own network, the ``'student'``.
     """
 
     def __init__(
@@ -73,12 +78,39 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         self.target_loss_weight = target_loss_weight
         for adaptation in self.adaptations.values():
             adaptation.bind(self)
+        self._select_network()
         self._tapped: dict[str, Tensor] = {}
         for adaptation in self.adaptations.values():
             for tap in adaptation.taps:
                 self._tap(tap)
         if checkpoint_joints is not None:
             self._sort_head_on_load(joint_definition(checkpoint_joints))
+
+    def forward(
+        self, inputs: Tensor, data_samples: SampleList | None, mode: str = "tensor"
+    ) -> dict[str, Tensor] | Tensor | tuple[Tensor, ...] | SampleList:
+        """As of MMPose's estimators; what is no loss is the selected network's."""
+        network = self if mode == "loss" else self._select_network()
+        with _replaced(self, network):
+            return super().forward(inputs, data_samples, mode)
+
+    def _select_network(self) -> nn.Module:
+        """What has the backbone, neck and head that predict: the student or a teacher.
+
+        Raises:
+            ValueError: There is no such network.
+        """
+        name = self.test_cfg.get("network", "student")
+        if name == "student":
+            return self
+        teachers = [a.teacher for a in self.adaptations.values() if a.teacher]
+        if name != "teacher" or len(teachers) != 1:
+            raise ValueError(
+                f"test_cfg.network='{name}' can't be had: it must be 'student', or "
+                "'teacher' with one adaptation that has one, such as MeanTeacher, "
+                f"but the adaptations are {list(self.adaptations)}"
+            )
+        return teachers[0]
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
         """Losses of a batch of several domains.
@@ -172,6 +204,19 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
                 )
 
         self._register_load_state_dict_pre_hook(sort_joints)
+
+
+@contextmanager
+def _replaced(estimator: nn.Module, network: nn.Module) -> Iterator[None]:
+    """Within this context an estimator has a network's backbone, neck and head."""
+    own = {name: module for name, module in estimator.named_children() if name in PARTS}
+    for name in own:
+        setattr(estimator, name, getattr(network, name))
+    try:
+        yield
+    finally:
+        for name, module in own.items():
+            setattr(estimator, name, module)
 
 
 @contextmanager

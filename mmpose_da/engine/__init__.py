@@ -1,0 +1,3 @@
+from .hooks import EMATeacherHook, StyleSamplesHook
+
+__all__ = ["EMATeacherHook", "StyleSamplesHook"]

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import MomentumAnnealingEMA
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from ...structures import TARGET_UNLABELED, DomainBatch
+from ..layers import (
+    Pixels,
+    gaussian_heatmaps,
+    heatmap_peaks,
+    swap_joints,
+    warp_heatmaps,
+    warp_points,
+)
+from ..layers.numerics import promote
+from .base import Adaptation
+
+
+class PoseNetwork(nn.Module):
+    """Backbone, neck and head of an estimator, from images to heatmaps.
+
+    Args:
+        estimator (nn.Module): The modules are its own, not copies.
+    """
+
+    def __init__(self, estimator: nn.Module) -> None:
+        super().__init__()
+        self.backbone = estimator.backbone
+        if estimator.with_neck:
+            self.neck = estimator.neck
+        self.head = estimator.head
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.backbone(images)
+        if hasattr(self, "neck"):
+            features = self.neck(features)
+        return self.head(features)
+
+
+@MODELS.register_module()
+class MeanTeacher(Adaptation):
+    """A student learns, on unlabelled images, what its own average over time finds.
+
+    Tarvainen and Valpola, "Mean Teachers are Better Role Models", NIPS 2017, for poses
+    as in Kim et al., "A Unified Framework for Domain Adaptive Pose Estimation", ECCV
+    2022, and Chen et al., "Domain Adaptive Pose Estimation via Multi-level Alignment":
+    of every unlabelled target image the teacher sees one view and the student another;
+    the teacher's heatmaps, carried into the student's view, are its pseudo heatmaps.
+
+    :class:`~mmpose_da.engine.EMATeacherHook` moves the teacher, and ``test_cfg`` of the
+    estimator says whether it is the one to predict: ``dict(network='teacher')``.
+
+    The log shows ``share``, the share of joints that the student is taught, and
+    ``confidence``, the mean peak of the teacher's heatmaps.
+
+    Args:
+        student_view (dict, optional): Config of the student's view. Defaults to
+            ``dict(type='RandomView')``, the crop itself.
+        teacher_view (dict, optional): The same for the teacher's. Defaults to
+            ``dict(type='RandomView')``.
+        momentum (float): What the teacher keeps of itself in a step, in the end.
+            MMEngine's averages call 1 minus this their momentum. Defaults to 0.999.
+        gamma (int): The teacher takes the share gamma / (gamma + steps) of the student
+            as long as this is more: the average of the first steps is not lost in the
+            weights that it started from. Defaults to 1.
+        average_buffers (bool): Whether the running statistics of batch normalisation
+            are averaged like the weights that they belong to, or taken from the
+            student. The papers don't say. Defaults to True.
+        pseudo_heatmaps (str): ``'gaussian'``: a Gaussian of height 1 at the teacher's
+            peak, or ``'warped'``: the teacher's heatmap as it is. Defaults to
+            ``'gaussian'``.
+        sigma (float): Standard deviation of the Gaussian in pixels of the heatmap;
+            should be that of the codec. Defaults to 2.0.
+        threshold (float): A joint is taught if the teacher's peak is so high. Defaults
+            to 0.
+        share (float): A joint is taught in this share of the images of a batch, those
+            with the highest peaks. Defaults to 1.0.
+        occlusion (dict, optional): Arguments of :class:`KeypointOcclusion`, which hides
+            some of the joints that are taught from the student. Defaults to None.
+        loss (dict, optional): Config of the loss of heatmaps, pseudo heatmaps and
+            weights. Defaults to ``dict(type='ConsistencyLoss')``.
+    """
+
+    needs = (TARGET_UNLABELED,)
+
+    def __init__(
+        self,
+        student_view: dict | None = None,
+        teacher_view: dict | None = None,
+        momentum: float = 0.999,
+        gamma: int = 1,
+        average_buffers: bool = True,
+        pseudo_heatmaps: str = "gaussian",
+        sigma: float = 2.0,
+        threshold: float = 0.0,
+        share: float = 1.0,
+        occlusion: dict | None = None,
+        loss: dict | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not 0 < momentum < 1:
+            raise ValueError(f"momentum must be in (0, 1), but is {momentum}")
+        if pseudo_heatmaps not in ("gaussian", "warped"):
+            raise ValueError(
+                f"pseudo_heatmaps='{pseudo_heatmaps}' is neither 'gaussian' nor "
+                "'warped'"
+            )
+        if not 0 < share <= 1:
+            raise ValueError(f"share must be in (0, 1], but is {share}")
+        if self.metainfo is None:
+            raise ValueError(
+                "MeanTeacher needs to know left from right: give `joints` to the "
+                "estimator"
+            )
+        self.student_view = MODELS.build(student_view or dict(type="RandomView"))
+        self.teacher_view = MODELS.build(teacher_view or dict(type="RandomView"))
+        self.momentum, self.gamma = momentum, gamma
+        self.average_buffers = average_buffers
+        self.pseudo_heatmaps, self.sigma = pseudo_heatmaps, sigma
+        self.threshold, self.share = threshold, share
+        self.occlusion = None if occlusion is None else KeypointOcclusion(**occlusion)
+        self.loss_module = MODELS.build(loss or dict(type="ConsistencyLoss"))
+
+    def bind(self, estimator: nn.Module) -> None:
+        self.average = MomentumAnnealingEMA(
+            PoseNetwork(estimator),
+            momentum=1 - self.momentum,
+            gamma=self.gamma,
+            update_buffers=self.average_buffers,
+        )
+        self.pixels = Pixels(estimator.data_preprocessor)
+        # Image pixels by heatmap pixel, (x, y); it depends on the codec.
+        scale = [float(s) for s in estimator.head.decoder.scale_factor]
+        self.register_buffer("stride", torch.tensor(scale), persistent=False)
+
+    @property
+    def teacher(self) -> nn.Module:
+        return self.average.module
+
+    def train(self, mode: bool = True) -> MeanTeacher:
+        """The teacher predicts as it would when deployed."""
+        super().train(mode)
+        if hasattr(self, "average"):
+            self.average.eval()
+        return self
+
+    def update(self, estimator: nn.Module) -> None:
+        """Move the teacher towards the student; the first time, all the way."""
+        if self.average_buffers:
+            # The average holds its tensors from before the model changed its device.
+            self.average.avg_parameters = self.teacher.state_dict()
+        self.average.update_parameters(PoseNetwork(estimator))
+
+    @torch.no_grad()
+    def prepare(self, batch: DomainBatch) -> None:
+        if self.average.steps == 0:
+            raise RuntimeError(
+                "MeanTeacher has no teacher yet: put dict(type='EMATeacherHook') into "
+                "custom_hooks"
+            )
+        start = batch.slice(TARGET_UNLABELED).start
+        crops = batch.images[start:]
+        seen = crops if batch.teacher_images is None else batch.teacher_images
+        student = self.student_view(self.pixels.to_rgb(crops))
+        teacher = self.teacher_view(self.pixels.to_rgb(seen))
+        heatmaps = promote(self.teacher(self.pixels.from_rgb(teacher.images)))
+
+        points, confidence = heatmap_peaks(heatmaps)
+        matrices, flipped = teacher.to(student)
+        matrices = self._between_heatmaps(matrices)
+        flip = flipped, self.metainfo["flip_indices"]
+        points = swap_joints(warp_points(points, matrices), *flip)
+        confidence = swap_joints(confidence, *flip)
+        size = heatmaps.shape[2:]
+        taught = self._is_sure(confidence) & _is_inside(points, size)
+        if self.pseudo_heatmaps == "gaussian":
+            batch.pseudo_heatmaps = gaussian_heatmaps(points, size, self.sigma)
+        else:
+            batch.pseudo_heatmaps = warp_heatmaps(heatmaps, matrices, *flip)
+        batch.pseudo_weights = taught.to(heatmaps.dtype)
+
+        images = student.images
+        if self.occlusion is not None:
+            images = self.occlusion(images, points * self.stride, taught)
+        images = self.pixels.from_rgb(images).to(crops.dtype)
+        batch.images = torch.cat([batch.images[:start], images])
+        self._confidence = confidence.mean()
+
+    def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
+        heatmaps = batch[TARGET_UNLABELED].heatmaps
+        weights = batch.pseudo_weights
+        return dict(
+            loss=self.loss_module(heatmaps, batch.pseudo_heatmaps, weights),
+            share=weights.mean(),
+            confidence=self._confidence,
+        )
+
+    def _between_heatmaps(self, matrices: Tensor) -> Tensor:
+        """Matrices between image pixels, as matrices between heatmap pixels."""
+        stride = torch.cat([self.stride, self.stride.new_ones(1)])
+        return matrices * stride / stride[:, None]
+
+    def _is_sure(self, confidence: Tensor) -> Tensor:
+        """Which joints (B, K) are sure enough, by their height and by their rank."""
+        count = math.ceil(self.share * len(confidence))
+        lowest = confidence.topk(count, dim=0).values[-1]
+        return (confidence >= lowest) & (confidence >= self.threshold)
+
+
+def _is_inside(points: Tensor, size: Sequence[int]) -> Tensor:
+    """Which points (B, K, 2) are in a heatmap of a height and a width."""
+    height, width = size
+    last = points.new_tensor([width - 1, height - 1])
+    return ((points >= 0) & (points <= last)).all(dim=-1)
+
+
+class KeypointOcclusion:
+    """Hides joints behind square patches of other images of the batch.
+
+    Kim et al., "A Unified Framework for Domain Adaptive Pose Estimation", ECCV 2022,
+    Sec. 3.3: a student who has to find what it does not see learns how joints hang
+    together.
+
+    Args:
+        prob (float): Probability with which a joint is hidden. Defaults to 0.1.
+        size (tuple[float, float]): Range of the patch's side, as a share of the shorter
+            side of the image. Defaults to (0.1, 0.2).
+    """
+
+    def __init__(self, prob: float = 0.1, size: Sequence[float] = (0.1, 0.2)) -> None:
+        if not 0 <= prob <= 1:
+            raise ValueError(f"occlusion prob must be in [0, 1], but is {prob}")
+        if not 0 < size[0] <= size[1]:
+            raise ValueError(f"occlusion size must be a positive range, but is {size}")
+        self.prob, self.size = prob, tuple(size)
+
+    def __call__(self, images: Tensor, points: Tensor, candidates: Tensor) -> Tensor:
+        """Hide some of the joints.
+
+        Args:
+            images (Tensor): (B, 3, H, W).
+            points (Tensor): (B, K, 2) in pixels of the images.
+            candidates (Tensor): (B, K) bool, the joints that may be hidden.
+
+        Returns:
+            Tensor: (B, 3, H, W).
+        """
+        height, width = images.shape[2:]
+        hidden = candidates & (torch.rand_like(points[..., 0]) < self.prob)
+        low, high = (share * min(height, width) / 2 for share in self.size)
+        radius = low + (high - low) * torch.rand_like(points[..., 0])
+        radius = torch.where(hidden, radius, -torch.ones_like(radius))[..., None]
+        x, y = (
+            (torch.arange(n, device=points.device) - points[..., i, None]).abs()
+            <= radius
+            for i, n in enumerate((width, height))
+        )
+        # Of all joints at once: is there one whose patch has this row and this column?
+        mask = torch.einsum("bkh,bkw->bhw", y.to(images), x.to(images)) > 0
+        return torch.where(mask[:, None], images.roll(1, dims=0), images)

@@ -1,0 +1,372 @@
+import math
+
+import pytest
+import torch
+from mmpose.registry import MODELS
+from tiny_model import batch as tiny_batch
+from tiny_model import build, model_config
+from torch import nn
+
+from mmpose_da.engine import EMATeacherHook
+from mmpose_da.models.adaptations import KeypointOcclusion, MeanTeacher
+from mmpose_da.models.layers import (
+    RandomView,
+    gaussian_heatmaps,
+    heatmap_peaks,
+    warp_points,
+)
+from mmpose_da.models.losses import ConsistencyLoss
+from mmpose_da.structures import TARGET_UNLABELED, DomainBatch
+
+VIEW = dict(type="RandomView", rotation=30, scale=(0.9, 1.2), flip_prob=0.5)
+UDA = dict(source=2, target_unlabeled=3)
+
+
+def make_model(**kwargs):
+    torch.manual_seed(0)
+    teacher = dict(dict(type="MeanTeacher", student_view=VIEW), **kwargs)
+    model = build(joints="MpiiDataset", adaptations=dict(mt=teacher))
+    EMATeacherHook().update(model)  # as before a training
+    return model, model.adaptations["mt"]
+
+
+class Spots(nn.Module):
+    """A teacher that sees a joint where a colour channel is brightest.
+
+    The three channels are the joints `first`, `first + 1` and so on; all others are
+    nowhere.
+    """
+
+    def __init__(self, first, height=1.0):
+        super().__init__()
+        self.first, self.height = first, height
+
+    def forward(self, images):
+        heatmaps = images.new_zeros(len(images), 16, 16, 16)
+        small = images[..., ::4, ::4]
+        heatmaps[:, self.first : self.first + 3] = self.height * small
+        return heatmaps
+
+
+def spotted(adaptation, teacher, *points):
+    """The estimator's teacher replaced; a batch with crops that have coloured spots."""
+    adaptation.average.module = teacher
+    crops = gaussian_heatmaps(torch.stack(points), (64, 64), sigma=4)
+    adaptation.pixels.mean.zero_()
+    adaptation.pixels.std.fill_(255.0)  # preprocessed images are RGB in [0, 1]
+    images, samples = tiny_batch(source=2, target_unlabeled=len(points))
+    images[2:] = crops
+    return DomainBatch(samples, images)
+
+
+# The average
+
+
+@pytest.mark.parametrize("average_buffers", [True, False])
+@pytest.mark.parametrize("gamma", [1, 5])
+def test_teacher_is_the_average_by_hand_bit_by_bit(average_buffers, gamma):
+    model, teacher = make_model(
+        momentum=0.9, gamma=gamma, average_buffers=average_buffers
+    )
+    expected = {k: v.clone() for k, v in teacher.teacher.state_dict().items()}
+    buffers = {name for name, _ in teacher.teacher.named_buffers()}
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    hook = EMATeacherHook()
+    for step in range(1, 13):
+        losses, _ = model.parse_losses(model.loss(*tiny_batch(**UDA)))
+        optimizer.zero_grad()
+        losses.backward()
+        optimizer.step()
+        hook.update(model)
+        share = max(1 - 0.9, gamma / (gamma + step))
+        for name, student in model.state_dict().items():
+            if name not in expected:
+                continue
+            if name in buffers and not average_buffers:
+                expected[name] = student.clone()
+            elif student.is_floating_point():
+                expected[name].lerp_(student, share)
+    assert buffers and expected.keys() == teacher.teacher.state_dict().keys()
+    for name, value in teacher.teacher.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+    moved = torch.stack(
+        [
+            (model.state_dict()[name] - value).abs().max()
+            for name, value in expected.items()
+            if value.is_floating_point()
+        ]
+    )
+    assert moved.max() > 1e-3
+
+
+def test_average_follows_a_model_that_was_converted():
+    model, teacher = make_model(momentum=0.5)
+    model.double()  # as a move to another device does, this replaces all tensors
+    with torch.no_grad():
+        for parameter in model.head.parameters():
+            parameter.add_(1.0)
+    before = teacher.teacher.head.final_layer.bias.clone()
+    EMATeacherHook().update(model)
+    torch.testing.assert_close(teacher.teacher.head.final_layer.bias, before + 0.5)
+
+
+def test_teacher_does_not_learn_and_is_not_changed_by_the_student():
+    model, teacher = make_model()
+    total, _ = model.parse_losses(model.loss(*tiny_batch(**UDA)))
+    before = {k: v.clone() for k, v in teacher.teacher.state_dict().items()}
+    total.backward()
+    with torch.no_grad():
+        for parameter in model.backbone.parameters():
+            parameter.zero_()
+    assert not any(p.requires_grad for p in teacher.average.parameters())
+    assert not model.train().adaptations["mt"].teacher.training
+    for name, value in teacher.teacher.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+# Pseudo heatmaps
+
+
+@pytest.mark.parametrize("pseudo_heatmaps", ["gaussian", "warped"])
+def test_pseudo_heatmaps_are_where_the_student_sees_the_joints(pseudo_heatmaps):
+    views = dict(student_view=VIEW, teacher_view=dict(VIEW, rotation=20))
+    model, teacher = make_model(pseudo_heatmaps=pseudo_heatmaps, sigma=1.0, **views)
+    points = 20 + 24 * torch.rand(6, 3, 2)
+    batch = spotted(teacher, Spots(first=0), *points)
+    teacher.prepare(batch)
+    # The joints 0, 1, 2 are the right leg's, and 5, 4, 3 the left's.
+    shown, _ = heatmap_peaks(batch.images[2:])
+    taught, _ = heatmap_peaks(batch.pseudo_heatmaps)
+    right = torch.isclose(taught[:, :3], shown / 4, atol=0.4).all(dim=2)
+    left = torch.isclose(taught[:, [5, 4, 3]], shown / 4, atol=0.4).all(dim=2)
+    assert (right.all(dim=1) ^ left.all(dim=1)).all()
+    assert right.any() and left.any()
+    side = torch.where(
+        right.all(dim=1, keepdim=True), torch.tensor([0, 1, 2]), torch.tensor([5, 4, 3])
+    )
+    at = torch.arange(6)[:, None]
+    if pseudo_heatmaps == "gaussian":
+        expected = gaussian_heatmaps(taught[at, side], (16, 16), sigma=1.0)
+        torch.testing.assert_close(
+            batch.pseudo_heatmaps[at, side], expected, atol=0.05, rtol=0
+        )
+    else:
+        assert (batch.pseudo_heatmaps[:, 6:] == 0).all()
+
+
+def test_way_between_heatmaps_follows_the_codec():
+    model, teacher = make_model()
+    matrix = torch.tensor([[[0.9, -0.4, 12.0], [0.3, 1.1, -6.0], [0, 0, 1]]])
+    points = torch.rand(1, 4, 2) * 16
+    ours = warp_points(points, teacher._between_heatmaps(matrix))
+    scale = torch.as_tensor(model.head.decoder.scale_factor)
+    torch.testing.assert_close(ours, warp_points(points * scale, matrix) / scale)
+
+
+def test_threshold_decides_joint_by_joint():
+    model, teacher = make_model(threshold=0.6, student_view=None)
+    middle = torch.full((3, 2), 32.0)
+    batch = spotted(teacher, Spots(first=6, height=0.5), middle, middle)
+    teacher.prepare(batch)
+    assert batch.pseudo_weights.sum() == 0
+    teacher.average.module.height = 0.7
+    teacher.prepare(batch)
+    assert batch.pseudo_weights.nonzero()[:, 1].tolist() == [6, 7, 8] * 2
+
+
+def test_share_takes_the_surest_images_of_each_joint():
+    model, teacher = make_model(share=0.5)
+    confidence = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.8, 0.2]])
+    expected = [[1, 0], [0, 1], [0, 1], [1, 0]]
+    assert teacher._is_sure(confidence).int().tolist() == expected
+
+
+def test_joints_that_leave_the_student_s_view_are_not_taught():
+    model, teacher = make_model(
+        student_view=dict(type="RandomView", scale=(3.0, 3.0)), threshold=0.1
+    )
+    points = torch.tensor([[32.0, 32.0], [4.0, 32.0], [34.0, 60.0]])
+    batch = spotted(teacher, Spots(first=7), points)
+    teacher.prepare(batch)
+    assert batch.pseudo_weights[0].nonzero().flatten().tolist() == [7]
+
+
+def test_teacher_sees_the_images_made_for_it():
+    model, teacher = make_model(student_view=None)
+    here, there = torch.full((3, 2), 20.0), torch.full((3, 2), 44.0)
+    batch = spotted(teacher, Spots(first=6), here)
+    batch.teacher_images = gaussian_heatmaps(there[None], (64, 64), sigma=4)
+    before = batch.images.clone()
+    teacher.prepare(batch)
+    taught, _ = heatmap_peaks(batch.pseudo_heatmaps)
+    torch.testing.assert_close(taught[0, 6:9], there / 4)
+    torch.testing.assert_close(batch.images, before)
+
+
+def test_source_is_left_as_it_is():
+    model, teacher = make_model()
+    images, samples = tiny_batch(**UDA)
+    batch = DomainBatch(samples, images.clone())
+    teacher.prepare(batch)
+    assert torch.equal(batch.images[:2], images[:2])
+    assert not torch.equal(batch.images[2:], images[2:])
+
+
+# Losses
+
+
+def test_consistency_loss_is_that_of_a_slow_loop():
+    heatmaps, pseudo = torch.rand(2, 3, 4, 5), torch.rand(2, 3, 4, 5)
+    weights = torch.tensor([[1.0, 0.0, 0.5], [0.0, 1.0, 1.0]])
+    expected = 0.0
+    for b in range(2):
+        for k in range(3):
+            for y in range(4):
+                for x in range(5):
+                    error = float(heatmaps[b, k, y, x] - pseudo[b, k, y, x])
+                    expected += float(weights[b, k]) * error**2 / 6
+    assert ConsistencyLoss()(heatmaps, pseudo, weights).item() == pytest.approx(
+        expected
+    )
+
+
+def test_consistency_loss_teaches_the_heatmaps_alone():
+    heatmaps = torch.rand(2, 3, 4, 4, dtype=torch.double, requires_grad=True)
+    pseudo = torch.rand_like(heatmaps).requires_grad_()
+    weights = torch.rand(2, 3, dtype=torch.double)
+    loss = ConsistencyLoss()
+    assert torch.autograd.gradcheck(lambda h: loss(h, pseudo, weights), heatmaps)
+    loss(heatmaps, pseudo, weights).backward()
+    assert pseudo.grad is None
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_consistency_with_nothing_believed_is_zero_with_a_graph(count):
+    heatmaps = torch.rand(count, 3, 4, 4, requires_grad=True)
+    loss = ConsistencyLoss()(
+        heatmaps, torch.rand(count, 3, 4, 4), torch.zeros(count, 3)
+    )
+    loss.backward()
+    assert loss == 0 and (heatmaps.grad == 0).all()
+
+
+def test_consistency_loss_names_wrong_shapes():
+    with pytest.raises(ValueError, match=r"\(2, 3, 4, 4\), \(2, 3, 4, 5\)"):
+        ConsistencyLoss()(
+            torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 5), torch.zeros(2, 3)
+        )
+
+
+@pytest.mark.parametrize("counts", [UDA, dict(target_unlabeled=3)])
+def test_terms_with_and_without_a_source(counts):
+    model, _ = make_model(occlusion=dict(prob=0.5), share=0.7)
+    losses = model.loss(*tiny_batch(**counts))
+    assert losses["mt.loss"] > 0 and 0 < losses["mt.share"] <= 1
+    total, log = model.parse_losses(losses)
+    total.backward()
+    assert all(math.isfinite(value) for value in log.values())
+    grads = [p.grad for p in model.parameters() if p.requires_grad]
+    assert all(grad is not None and torch.isfinite(grad).all() for grad in grads)
+
+
+def test_terms_are_finite_in_half_precision():
+    model, _ = make_model(occlusion=dict(prob=0.5))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        losses = model.loss(*tiny_batch(**UDA))
+    assert losses["mt.loss"].dtype == torch.float32
+    assert all(torch.isfinite(value).all() for value in losses.values())
+
+
+# Occlusion
+
+
+def test_patches_hide_joints_and_nothing_else():
+    torch.manual_seed(0)
+    images = torch.rand(3, 3, 40, 40)
+    points = torch.tensor([[[10.0, 12.0], [30.0, 30.0]]]).repeat(3, 1, 1)
+    candidates = torch.tensor([[True, False]] * 3)
+    hidden = KeypointOcclusion(prob=1.0, size=(0.2, 0.2))(images, points, candidates)
+    changed = (hidden != images).any(dim=1)
+    expected = torch.zeros(40, 40, dtype=torch.bool)
+    expected[8:17, 6:15] = True
+    assert (changed == expected).all()
+    assert torch.equal(hidden[0, :, 8:17, 6:15], images[2, :, 8:17, 6:15])
+
+
+def test_occlusion_comes_with_its_probability():
+    torch.manual_seed(0)
+    # Every joint has a column of its own.
+    images = torch.rand(50, 3, 8, 80)
+    points = torch.tensor([[[4.0 + 8 * k, 4.0] for k in range(10)]]).repeat(50, 1, 1)
+    candidates = torch.ones(50, 10, dtype=torch.bool)
+    hidden = KeypointOcclusion(prob=0.3, size=(0.3, 0.3))(images, points, candidates)
+    changed = (hidden != images).any(dim=1)[:, 4, 4::8]
+    assert changed.float().mean().item() == pytest.approx(0.3, abs=0.07)
+
+
+# Errors and prediction
+
+
+@pytest.mark.parametrize(
+    "kwargs, message",
+    [
+        (dict(momentum=1.0), "momentum"),
+        (dict(share=0), "share"),
+        (dict(pseudo_heatmaps="sharp"), "sharp"),
+        (dict(occlusion=dict(prob=2)), "prob"),
+        (dict(occlusion=dict(size=(0, 1))), "size"),
+    ],
+)
+def test_impossible_teachers(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        make_model(**kwargs)
+
+
+def test_teacher_without_its_hook_or_a_skeleton():
+    model = build(joints="MpiiDataset", adaptations=dict(mt=dict(type="MeanTeacher")))
+    with pytest.raises(RuntimeError, match="EMATeacherHook"):
+        model.loss(*tiny_batch(**UDA))
+    with pytest.raises(ValueError, match="`joints`"):
+        MeanTeacher()
+
+
+def with_teacher(config):
+    config["test_cfg"]["network"] = "teacher"
+    return MODELS.build(config).eval()
+
+
+def test_teacher_predicts_where_the_config_says_so():
+    model, teacher = make_model()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.mul_(1.1)
+    config = model_config(
+        type="DomainAdaptiveTopdown",
+        joints="MpiiDataset",
+        adaptations=dict(mt=dict(type="MeanTeacher")),
+    )
+    deployed = with_teacher(config)
+    deployed.load_state_dict(model.state_dict())
+    images, _ = tiny_batch(source=2)
+    with torch.no_grad():
+        of_student = model.eval()(images, None)
+        of_teacher = deployed(images, None)
+        expected = teacher.teacher(images)
+    assert torch.equal(of_teacher, expected)
+    assert not torch.allclose(of_teacher, of_student)
+    # It is a matter of prediction alone.
+    assert deployed.backbone is not deployed.adaptations["mt"].teacher.backbone
+
+
+def test_no_teacher_to_predict():
+    config = model_config(type="DomainAdaptiveTopdown", joints="MpiiDataset")
+    with pytest.raises(ValueError, match="network='teacher'"):
+        with_teacher(config)
+
+
+def test_views_are_built_from_the_config():
+    _, teacher = make_model(teacher_view=dict(type="RandomView", noise=0.1))
+    assert isinstance(teacher.teacher_view, RandomView)
+    assert teacher.teacher_view.noise == 0.1
+    assert teacher.needs == (TARGET_UNLABELED,)
