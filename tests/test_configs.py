@@ -4,15 +4,24 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmpose.registry import MODELS
+from mmpose.registry import DATASETS, MODELS
 
-from mmpose_da.structures import joint_definition
+from mmpose_da.structures import joint_definition, joint_mapping
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs/da").glob("*.py"))
 ABLATION = {
     *("source-only", "dan", "dann", "strong-weak", "cafa", "isa", "ihta"),
     *("ssda", "oracle", ""),
 }
+#: The pairs with a synthetic source, and the joints that both domains have.
+SYNTHETIC = dict(
+    surreal2lsp=12,
+    surreal2h36m=12,
+    rhd2freihand=21,
+    rhd2h3d=21,
+    synthanimal2tigdog=18,
+    synthanimal2animalpose=14,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +46,8 @@ def test_every_row_is_there():
         for model in ("hrnet", "hrnet-w48"):
             rows |= {f"{pair}_{model}{row}" for row in ("_source-only", "", "_ssda")}
         assert rows <= names
+    for pair in SYNTHETIC:
+        assert {f"{pair}_res101_{row}" for row in ("source-only", "oracle")} <= names
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -60,6 +71,31 @@ def test_config_fits_together(path):
     assert cfg.model.head.loss.loss_weight == height * width
     assert cfg.default_hooks.checkpoint.save_best is None
     assert cfg.val_dataloader.dataset.data_root.startswith("data/")
+
+
+@pytest.mark.parametrize("pair", SYNTHETIC)
+def test_synthetic_pairs_are_trained_and_evaluated_as_in_the_papers(pair):
+    cfg = Config.fromfile(CONFIGS[0].parent / f"{pair}_res101_source-only.py")
+    assert cfg.model.backbone.depth == 101
+    assert cfg.val_evaluator.type == "SharedJointsPCK"
+    assert cfg.val_evaluator.thr == 0.05
+    assert len(cfg.val_evaluator.joints) == SYNTHETIC[pair]
+    assert cfg.target_metric == f"PCK@0.05 ({SYNTHETIC[pair]} joints)"
+    # The metric is relative to the box, which must be what the model sees.
+    for pipeline in (cfg.train_dataloader.dataset.pipeline, cfg.val_pipeline):
+        [box] = [t for t in pipeline if t.type == "GetBBoxCenterScale"]
+        assert box.padding == 1
+    # The source has what is evaluated, and the target the joints of the model.
+    joints = joint_definition(cfg.model.joints)
+    joint_map = cfg.source.pop("joint_map", None)
+    source, val = (
+        DATASETS.build(dict(dataset, lazy_init=True)).metainfo
+        for dataset in (cfg.source, cfg.target_val)
+    )
+    mapping = joint_mapping(source, joints, joint_map)
+    given = {joints["keypoint_id2name"][wanted] for _, wanted in mapping}
+    assert set(cfg.val_evaluator.joints) <= given
+    assert val["keypoint_id2name"] == joints["keypoint_id2name"]
 
 
 def test_rows_of_the_embedded_pair_differ_in_the_method_alone():

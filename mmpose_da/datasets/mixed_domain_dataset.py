@@ -199,7 +199,7 @@ def _load_with_labels(dataset: BaseDataset) -> None:
     def parse_data_info(raw: dict) -> dict | None:
         annotation = raw["raw_ann_info"]
         if "keypoints" in annotation:
-            check(len(annotation["keypoints"]) / 3, annotation["id"])
+            check(np.size(annotation["keypoints"]) / 3, annotation["id"])
         return type(dataset).parse_data_info(dataset, raw)
 
     def load_data_list() -> list[dict]:
@@ -222,6 +222,7 @@ def _load_without_labels(dataset: BaseDataset) -> None:
         box_only = {k: annotation[k] for k in ("id", "image_id", "category_id", "bbox")}
         box_only["iscrowd"] = annotation.get("iscrowd", 0)
         box_only["keypoints"] = [0.0] * (3 * num_keypoints)
+        box_only["segmentation"] = []  # some classes ask for it
         return type(dataset).parse_data_info(dataset, dict(raw, raw_ann_info=box_only))
 
     def has_box(info: dict) -> bool:

@@ -162,6 +162,35 @@ def test_wrong_number_of_joints_is_named(coco, mpii):
         MixedDomainDataset("MpiiDataset", source=mpii)
 
 
+def test_joints_may_be_written_as_triples(coco):
+    """As in MMPose's annotations of RHD."""
+    joints = MixedDomainDataset("MpiiDataset", coco).datasets[0][0]["keypoints"]
+
+    def nest(content):
+        for annotation in content["annotations"]:
+            flat = annotation.get("keypoints", [])
+            annotation["keypoints"] = [flat[i : i + 3] for i in range(0, len(flat), 3)]
+
+    edit_json(coco["ann_file"], nest)
+    (nested,) = MixedDomainDataset("MpiiDataset", coco).datasets
+    np.testing.assert_array_equal(nested[0]["keypoints"], joints)
+
+
+def test_class_that_reads_more_than_a_box_gets_it_empty(tmp_path):
+    content = dict(
+        images=[dict(id=1, file_name="1.jpg", width=224, height=224)],
+        annotations=[
+            dict(id=7, image_id=1, category_id=1, iscrowd=0, bbox=[0, 0, 224, 224])
+        ],
+        categories=[dict(id=1, name="hand")],
+    )
+    path = tmp_path / "freihand.json"
+    path.write_text(json.dumps(content))
+    target = dict(type="FreiHandDataset", ann_file=str(path))
+    (hands,) = MixedDomainDataset("FreiHandDataset", target=target).datasets
+    assert len(hands) == 1 and "segmentation" not in hands.get_data_info(0)
+
+
 def test_empty_domain_is_named(coco):
     edit_json(coco["ann_file"], lambda content: content["annotations"].clear())
     with pytest.raises(ValueError, match="annotations.json' has no person"):

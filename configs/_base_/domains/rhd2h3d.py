@@ -1,0 +1,15 @@
+# Rendered Handpose (labelled source) to Hand-3D-Studio (target).
+_base_ = [
+    '../sets/rhd.py',
+    '../sets/h3d.py',
+    '../sets/hand_joints.py',
+]
+
+# The joint definition is FreiHAND's, which H3D has. RHD has the same joints in another
+# order.
+joints = 'FreiHandDataset'
+source = _base_.rhd_train
+target = _base_.h3d_train
+target_val = _base_.h3d_test
+target_evaluator = dict(type='SharedJointsPCK', thr=0.05, joints=_base_.hand_joints)
+target_metric = 'PCK@0.05 (21 joints)'

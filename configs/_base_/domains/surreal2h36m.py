@@ -1,0 +1,27 @@
+# SURREAL (labelled source) to Human3.6M (target), in 2D.
+_base_ = [
+    '../sets/surreal.py',
+    '../sets/h36m.py',
+]
+
+# The joint definition is Human3.6M's, whose feet are ankles and whose thorax is where
+# SMPL's neck begins. SMPL has no spine and no neck of this kind; their weight is 0.
+joints = 'Human36mDataset'
+source = dict(
+    joint_map=dict(
+        root='pelvis',
+        thorax='neck',
+        left_foot='left_ankle',
+        right_foot='right_ankle'),
+    **_base_.surreal_train)
+target = _base_.h36m_train
+target_val = _base_.h36m_test
+target_evaluator = dict(
+    type='SharedJointsPCK',
+    thr=0.05,
+    joints=[
+        f'{side}_{part}'
+        for part in ('foot', 'knee', 'hip', 'wrist', 'elbow', 'shoulder')
+        for side in ('right', 'left')
+    ])
+target_metric = 'PCK@0.05 (12 joints)'

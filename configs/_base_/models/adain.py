@@ -1,0 +1,33 @@
+# Training of the decoder of AdaIN: Huang and Belongie, "Arbitrary Style Transfer in
+# Real-time with Adaptive Instance Normalization", ICCV 2017. As in the paper a step has
+# 8 contents, each with a style; here the styles are those of the other domain.
+_base_ = 'mmpose::_base_/default_runtime.py'
+custom_imports = dict(imports=['mmpose_da'])
+
+model = dict(
+    type='AdaINTrainer',
+    encoder='torchvision://vgg19',
+    style_weight=10.0,
+    data_preprocessor=dict(
+        type='PoseDataPreprocessor', mean=[0, 0, 0], std=[255, 255, 255],
+        bgr_to_rgb=True))
+
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    batch_sampler=dict(
+        type='MixedDomainBatchSampler',
+        samples_per_domain=dict(source=4, target_unlabeled=4)),
+    dataset=dict(type='MixedDomainDataset'))
+
+# There is no validation; the pictures show how far it is.
+val_cfg = None
+test_cfg = None
+custom_hooks = [dict(type='StyleSamplesHook', interval=1000)]
+
+optim_wrapper = dict(optimizer=dict(type='Adam', lr=1e-4))
+log_processor = dict(by_epoch=False)
+default_hooks = dict(
+    checkpoint=dict(interval=10000, by_epoch=False, max_keep_ckpts=2))

@@ -1,0 +1,78 @@
+"""FreiHAND to COCO-style JSON, split by hand."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from _coco import (
+    LABELED,
+    CocoFile,
+    ConversionError,
+    make_parser,
+    read_json,
+    run,
+    split,
+    square_box,
+    track,
+)
+
+SIZE = (224, 224)
+#: Every hand is there once for each of them: the images of the first one come first.
+BACKGROUNDS = ("green-screen", "homogenized", "sampled", "automatic")
+
+
+def read_joints(folder: Path) -> np.ndarray:
+    """The joints (N, 21, 2) of all hands in pixels, projected from three dimensions."""
+    camera = np.array(read_json(folder / "training_K.json"), float)
+    joints = np.array(read_json(folder / "training_xyz.json"), float)
+    if camera.shape != (len(joints), 3, 3) or joints.shape[1:] != (21, 3):
+        raise ConversionError(
+            f"'{folder}/training_K.json' and 'training_xyz.json' must be N x 3 x 3 and "
+            f"N x 21 x 3, but are {' x '.join(map(str, camera.shape))} and "
+            f"{' x '.join(map(str, joints.shape))}"
+        )
+    points = joints @ camera.transpose(0, 2, 1)
+    return points[..., :2] / points[..., 2:]
+
+
+def convert(args: argparse.Namespace) -> None:
+    """Write the annotations of both splits."""
+    joints = read_joints(args.folder)
+    hands = list(range(len(joints)))
+    parts = zip(("train", "val"), split(hands, args.val_hands, args.seed), strict=True)
+    for part, indices in parts:
+        coco = CocoFile("FreiHandDataset", ["hand"])
+        for i in track(indices, part):
+            box = square_box(joints[i], args.box_scale)
+            for background in args.backgrounds:
+                number = i + len(joints) * BACKGROUNDS.index(background)
+                name = f"training/rgb/{number:08d}.jpg"
+                coco.add(name, SIZE, joints[i], np.full(21, LABELED), box)
+        coco.write(args.folder / f"annotations/freihand_hands_{part}.json")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Convert."""
+    parser = make_parser(__doc__, "training/ and training_{K,xyz}.json")
+    parser.add_argument(
+        "--backgrounds", nargs="+", choices=BACKGROUNDS, default=list(BACKGROUNDS)
+    )
+    parser.add_argument(
+        "--val-hands",
+        type=int,
+        default=800,
+        help="at random; a hand is in one split with all its backgrounds",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of that choice")
+    parser.add_argument(
+        "--box-scale",
+        type=float,
+        default=1.5,
+        help="side of the box over the extent of the joints",
+    )
+    run(parser, convert, argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The Rendered Handpose Dataset to COCO-style JSON, every hand for itself."""
+
+import argparse
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _coco import (
+    LABELED,
+    UNLABELED,
+    CocoFile,
+    ConversionError,
+    existing,
+    make_parser,
+    run,
+    square_box,
+    track,
+)
+
+SIZE = (320, 320)
+HANDS = dict(left=slice(0, 21), right=slice(21, 42))
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Reads arrays and plain containers, and runs nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        array = name in ("_reconstruct", "ndarray", "dtype", "scalar")
+        if (module, name) != ("_codecs", "encode") and not (
+            array and module.split(".")[0] == "numpy"
+        ):
+            raise pickle.UnpicklingError(f"'{module}.{name}' has no place in it")
+        return super().find_class(module, name)
+
+
+def read_annotations(path: Path) -> dict[int, dict]:
+    """The annotations by the number of their image."""
+    try:
+        with existing(path).open("rb") as file:
+            return ArrayUnpickler(file, encoding="latin1").load()
+    except (pickle.UnpicklingError, EOFError) as error:
+        raise ConversionError(f"'{path}' can't be read: {error}") from error
+
+
+def overlap(box: np.ndarray, points: np.ndarray) -> float:
+    """The share of a box that the extent of points covers."""
+    low = np.maximum(box[:2], points.min(0))
+    high = np.minimum(box[:2] + box[2:], points.max(0))
+    return float(np.prod(np.maximum(high - low, 0)) / np.prod(box[2:]))
+
+
+def convert(args: argparse.Namespace) -> None:
+    """Write the annotations of both splits."""
+    for part, folder in dict(train="training", test="evaluation").items():
+        path = args.folder / f"{folder}/anno_{folder}.pickle"
+        coco = CocoFile("Rhd2DDataset", ["hand"])
+        annotations = sorted(read_annotations(path).items())
+        for number, annotation in track(annotations, part):
+            joints = np.asarray(annotation.get("uv_vis"), float)
+            if joints.shape != (42, 3):
+                raise ConversionError(
+                    f"'uv_vis' of image {number} in '{path}' must be 42 x 3, but is "
+                    f"{' x '.join(map(str, joints.shape))}"
+                )
+            for hand, ids in HANDS.items():
+                other = HANDS["right" if hand == "left" else "left"]
+                points, visible = joints[ids, :2], joints[ids, 2] != 0
+                box = square_box(points, args.box_scale)
+                if (
+                    box[2] > args.min_side
+                    and visible.sum() >= args.min_visible
+                    and overlap(box, joints[other, :2]) < args.max_overlap
+                ):
+                    flags = np.where(visible, LABELED, UNLABELED)
+                    name = f"{folder}/color/{number:05d}.png"
+                    coco.add(name, SIZE, points, flags, box)
+        coco.write(args.folder / f"annotations/rhd_hands_{part}.json")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Convert."""
+    parser = make_parser(__doc__, "training/ and evaluation/ (RHD_published_v2)")
+    parser.add_argument(
+        "--box-scale",
+        type=float,
+        default=1.5,
+        help="side of the box over the extent of the joints",
+    )
+    parser.add_argument(
+        "--min-side", type=float, default=64, help="smallest box that is kept, in px"
+    )
+    parser.add_argument(
+        "--min-visible", type=int, default=17, help="fewest visible joints, of 21"
+    )
+    parser.add_argument(
+        "--max-overlap",
+        type=float,
+        default=0.3,
+        help="largest share of the box that the other hand covers",
+    )
+    run(parser, convert, argv)
+
+
+if __name__ == "__main__":
+    main()
