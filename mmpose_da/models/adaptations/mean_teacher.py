@@ -7,6 +7,7 @@ import torch
 from mmengine.model import MomentumAnnealingEMA
 from mmpose.registry import MODELS
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...structures import TARGET_UNLABELED, DomainBatch
 from ..layers import (
@@ -68,9 +69,14 @@ class MeanTeacher(Adaptation):
         gamma (int): The teacher takes the share gamma / (gamma + steps) of the student
             as long as this is more: the average of the first steps is not lost in the
             weights that it started from. Defaults to 1.
-        average_buffers (bool): Whether the running statistics of batch normalisation
-            are averaged like the weights that they belong to, or taken from the
-            student. The papers don't say. Defaults to True.
+        statistics (str): Where the teacher's batch normalisation has its statistics
+            from; the papers don't say. ``'own'``: it normalises with those of the batch
+            that it sees, and its running statistics, with which it is deployed, are of
+            these images, which are all of the target domain (as in Li et al.,
+            "Revisiting Batch Normalization for Practical Domain Adaptation", ICLR
+            Workshop 2017). ``'average'``: the student's running statistics are averaged
+            like the weights. ``'student'``: they are the student's. Defaults to
+            ``'own'``.
         pseudo_heatmaps (str): ``'gaussian'``: a Gaussian of height 1 at the teacher's
             peak, or ``'warped'``: the teacher's heatmap as it is. Defaults to
             ``'gaussian'``.
@@ -94,7 +100,7 @@ class MeanTeacher(Adaptation):
         teacher_view: dict | None = None,
         momentum: float = 0.999,
         gamma: int = 1,
-        average_buffers: bool = True,
+        statistics: str = "own",
         pseudo_heatmaps: str = "gaussian",
         sigma: float = 2.0,
         threshold: float = 0.0,
@@ -106,6 +112,10 @@ class MeanTeacher(Adaptation):
         super().__init__(**kwargs)
         if not 0 < momentum < 1:
             raise ValueError(f"momentum must be in (0, 1), but is {momentum}")
+        if statistics not in ("own", "average", "student"):
+            raise ValueError(
+                f"statistics='{statistics}' is none of 'own', 'average', 'student'"
+            )
         if pseudo_heatmaps not in ("gaussian", "warped"):
             raise ValueError(
                 f"pseudo_heatmaps='{pseudo_heatmaps}' is neither 'gaussian' nor "
@@ -121,7 +131,7 @@ class MeanTeacher(Adaptation):
         self.student_view = MODELS.build(student_view or dict(type="RandomView"))
         self.teacher_view = MODELS.build(teacher_view or dict(type="RandomView"))
         self.momentum, self.gamma = momentum, gamma
-        self.average_buffers = average_buffers
+        self.statistics = statistics
         self.pseudo_heatmaps, self.sigma = pseudo_heatmaps, sigma
         self.threshold, self.share = threshold, share
         self.occlusion = None if occlusion is None else KeypointOcclusion(**occlusion)
@@ -132,7 +142,7 @@ class MeanTeacher(Adaptation):
             PoseNetwork(estimator),
             momentum=1 - self.momentum,
             gamma=self.gamma,
-            update_buffers=self.average_buffers,
+            update_buffers=self.statistics != "student",
         )
         self.pixels = Pixels(estimator.data_preprocessor)
         # Image pixels by heatmap pixel, (x, y); it depends on the codec.
@@ -144,17 +154,24 @@ class MeanTeacher(Adaptation):
         return self.average.module
 
     def train(self, mode: bool = True) -> MeanTeacher:
-        """The teacher predicts as it would when deployed."""
+        """The teacher predicts as when deployed, except for its batch normalisation."""
         super().train(mode)
         if hasattr(self, "average"):
             self.average.eval()
+            if self.statistics == "own":
+                for module in self.teacher.modules():
+                    if isinstance(module, _BatchNorm):
+                        module.train(mode)
         return self
 
     def update(self, estimator: nn.Module) -> None:
         """Move the teacher towards the student; the first time, all the way."""
-        if self.average_buffers:
-            # The average holds its tensors from before the model changed its device.
+        first = self.average.steps == 0
+        # Anew: the tensors from before the model changed its device are others.
+        if self.statistics == "average" or (self.statistics == "own" and first):
             self.average.avg_parameters = self.teacher.state_dict()
+        else:
+            self.average.avg_parameters = dict(self.teacher.named_parameters())
         self.average.update_parameters(PoseNetwork(estimator))
 
     @torch.no_grad()

@@ -62,12 +62,10 @@ def spotted(adaptation, teacher, *points):
 # The average
 
 
-@pytest.mark.parametrize("average_buffers", [True, False])
+@pytest.mark.parametrize("statistics", ["own", "average", "student"])
 @pytest.mark.parametrize("gamma", [1, 5])
-def test_teacher_is_the_average_by_hand_bit_by_bit(average_buffers, gamma):
-    model, teacher = make_model(
-        momentum=0.9, gamma=gamma, average_buffers=average_buffers
-    )
+def test_teacher_is_the_average_by_hand_bit_by_bit(statistics, gamma):
+    model, teacher = make_model(momentum=0.9, gamma=gamma, statistics=statistics)
     expected = {k: v.clone() for k, v in teacher.teacher.state_dict().items()}
     buffers = {name for name, _ in teacher.teacher.named_buffers()}
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
@@ -82,7 +80,9 @@ def test_teacher_is_the_average_by_hand_bit_by_bit(average_buffers, gamma):
         for name, student in model.state_dict().items():
             if name not in expected:
                 continue
-            if name in buffers and not average_buffers:
+            if name in buffers and statistics == "own":
+                expected[name] = teacher.teacher.state_dict()[name].clone()
+            elif name in buffers and statistics == "student":
                 expected[name] = student.clone()
             elif student.is_floating_point():
                 expected[name].lerp_(student, share)
@@ -97,6 +97,20 @@ def test_teacher_is_the_average_by_hand_bit_by_bit(average_buffers, gamma):
         ]
     )
     assert moved.max() > 1e-3
+
+
+def test_own_statistics_are_those_of_the_images_that_the_teacher_sees():
+    model, teacher = make_model(student_view=None)
+    norm, images = teacher.teacher.backbone.bn1, []
+    teacher.teacher.register_forward_pre_hook(lambda module, args: images.append(*args))
+    running = norm.running_mean.clone()
+    _, samples = tiny_batch(**UDA)
+    inputs = teacher.pixels.from_rgb(torch.rand(5, 3, 64, 64))
+    model.loss(inputs, samples)
+    torch.testing.assert_close(images[0], inputs[2:], atol=1e-4, rtol=1e-4)
+    seen = teacher.teacher.backbone.conv1(images[0]).mean(dim=(0, 2, 3))
+    torch.testing.assert_close(norm.running_mean, 0.9 * running + 0.1 * seen)
+    assert not model.eval().adaptations["mt"].teacher.backbone.bn1.training
 
 
 def test_average_follows_a_model_that_was_converted():
@@ -119,8 +133,7 @@ def test_teacher_does_not_learn_and_is_not_changed_by_the_student():
         for parameter in model.backbone.parameters():
             parameter.zero_()
     assert not any(p.requires_grad for p in teacher.average.parameters())
-    assert not model.train().adaptations["mt"].teacher.training
-    for name, value in teacher.teacher.state_dict().items():
+    for name, value in teacher.teacher.named_parameters():
         assert torch.equal(value, before[name])
 
 
@@ -312,6 +325,7 @@ def test_occlusion_comes_with_its_probability():
     [
         (dict(momentum=1.0), "momentum"),
         (dict(share=0), "share"),
+        (dict(statistics="none"), "statistics"),
         (dict(pseudo_heatmaps="sharp"), "sharp"),
         (dict(occlusion=dict(prob=2)), "prob"),
         (dict(occlusion=dict(size=(0, 1))), "size"),

@@ -1,0 +1,46 @@
+# Chen et al., "Domain Adaptive Pose Estimation via Multi-level Alignment": a student and
+# its mean teacher, aligned at three levels. The paper's text leaves the weights open.
+style = dict(  # image level
+    type='StyleTransfer',
+    style=dict(type='AdaINStyle', encoder='torchvision://vgg19'),
+    share=0.5,
+    teacher_share=0.5)
+# For machines without the weights of VGG-19 and of the decoder: colours alone.
+light_style = dict(
+    type='StyleTransfer',
+    style=dict(type='FourierStyle', beta=0.02),
+    share=0.5,
+    teacher_share=0.5)
+adversarial = dict(  # feature level
+    type='DomainAdversarial',
+    discriminator=dict(type='GlobalDomainDiscriminator'),
+    weight=0.1,
+    rampup=dict(curve='sigmoid'))
+info_max = dict(  # pose level
+    type='InformationMaximization',
+    loss=dict(type='InfoMaxLoss', temperature=0.1),
+    weight=0.01)
+
+# The teacher sees the crop, the student a strong view of it.
+mean_teacher = dict(
+    type='MeanTeacher',
+    student_view=dict(
+        type='RandomView',
+        rotation=30,
+        scale=(0.75, 1.25),
+        shear=10,
+        translation=0.05,
+        flip_prob=0.5,
+        brightness=0.3,
+        contrast=0.3,
+        saturation=0.3,
+        hue=0.05,
+        blur=(0, 1)),
+    momentum=0.999,
+    share=0.5,
+    weight=1.0)
+ema_teacher_hook = dict(type='EMATeacherHook')
+
+# Kim et al., "A Unified Framework for Domain Adaptive Pose Estimation", ECCV 2022: style
+# and teacher, without the other levels, and joints that are hidden from the student.
+occlusion = dict(prob=0.2, size=(0.1, 0.25))
