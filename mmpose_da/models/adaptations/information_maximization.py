@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from mmpose.registry import MODELS
+from torch import Tensor
+
+from ...structures import TARGET_UNLABELED, DomainBatch
+from .base import Adaptation
+
+
+@MODELS.register_module()
+class InformationMaximization(Adaptation):
+    """Makes the heatmaps of unlabelled target images certain, and not all the same.
+
+    The pose level of Chen et al., "Domain Adaptive Pose Estimation via Multi-level
+    Alignment", after Liang et al., "Do We Really Need to Access the Source Data?", ICML
+    2020. Unlike :class:`EntropyMinimization` it does not reward a joint that is found
+    at one place in every image.
+
+    The log shows the two parts of the loss, unweighted: ``entropy`` and ``diversity``.
+
+    Args:
+        loss (dict, optional): Config of the loss of heatmaps (B, K, h, w), a module
+            that gives terms by name. Defaults to ``dict(type='InfoMaxLoss')``.
+    """
+
+    needs = (TARGET_UNLABELED,)
+
+    def __init__(self, loss: dict | None = None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.loss_module = MODELS.build(loss or dict(type="InfoMaxLoss"))
+
+    def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
+        return self.loss_module(batch[TARGET_UNLABELED].heatmaps)
