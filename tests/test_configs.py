@@ -13,6 +13,18 @@ ABLATION = {
     *("source-only", "dan", "dann", "strong-weak", "cafa", "isa", "ihta"),
     *("ssda", "oracle", ""),
 }
+#: The rows of multi-level alignment, where every part is alone as well.
+LEVELS = {
+    "mean-teacher",
+    *(f"mean-teacher-{level}" for level in ("style", "adversarial", "info-max")),
+    *("mla", "uniframe", "source-free"),
+}
+#: The rows that only the embedded pair has.
+EMBEDDED = {
+    *("mixed", "joint", "ssda-5", "style", "info-max"),
+    *(f"mean-teacher-style-{level}" for level in ("adversarial", "info-max")),
+    "mean-teacher-adversarial-info-max",
+}
 #: The pairs with a synthetic source, and the joints that both domains have.
 SYNTHETIC = dict(
     surreal2lsp=12,
@@ -46,8 +58,10 @@ def test_every_row_is_there():
         for model in ("hrnet", "hrnet-w48"):
             rows |= {f"{pair}_{model}{row}" for row in ("_source-only", "", "_ssda")}
         assert rows <= names
+    assert {f"coco2mpii_res50_{row}" for row in LEVELS} <= names
     for pair in SYNTHETIC:
         assert {f"{pair}_res101_{row}" for row in ("source-only", "oracle")} <= names
+        assert f"{pair}_mla_res101" in names
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -104,7 +118,7 @@ def test_rows_of_the_embedded_pair_differ_in_the_method_alone():
         for path in CONFIGS
         if path.stem.startswith("studio2street") and "pretrain" not in path.stem
     }
-    names = ABLATION | {"mixed", "joint", "ssda-5"}
+    names = ABLATION | LEVELS | EMBEDDED
     assert {row[len("studio2street_res18") :].strip("_") for row in rows} == names
     first = rows["studio2street_res18_source-only"]
     for cfg in rows.values():

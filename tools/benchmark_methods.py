@@ -498,7 +498,9 @@ def markdown(rows: Sequence[Row], labels: dict[str, str], metric: str) -> str:
     digits = 1 if any(value > 1 for row in rows for value in row.values) else 3
 
     def cell(value: float, digits: int = digits, unit: str = "") -> str:
-        return "" if math.isnan(value) else f"{value:.{digits}f}{unit}"
+        if math.isnan(value):
+            return ""
+        return f"{round(value, digits) + 0.0:.{digits}f}{unit}"  # no minus before a 0
 
     parts = list(dict.fromkeys(part for row in rows for part in row.parts))
     heads = ["row", "target labels", metric, "gap closed"]

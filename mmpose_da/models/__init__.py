@@ -1,3 +1,11 @@
-from . import adaptations, heads, layers, losses, necks, pose_estimators
+from . import adaptations, heads, layers, losses, necks, pose_estimators, styles
 
-__all__ = ["adaptations", "heads", "layers", "losses", "necks", "pose_estimators"]
+__all__ = [
+    "adaptations",
+    "heads",
+    "layers",
+    "losses",
+    "necks",
+    "pose_estimators",
+    "styles",
+]

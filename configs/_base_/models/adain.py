@@ -12,6 +12,14 @@ model = dict(
         type='PoseDataPreprocessor', mean=[0, 0, 0], std=[255, 255, 255],
         bgr_to_rgb=True))
 
+train_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='RandomFlip', direction='horizontal'),
+    dict(type='RandomBBoxTransform'),
+    dict(type='TopdownAffine', input_size=(256, 256)),
+    dict(type='PackPoseInputs')
+]
 train_dataloader = dict(
     batch_size=8,
     num_workers=2,
@@ -20,8 +28,9 @@ train_dataloader = dict(
     batch_sampler=dict(
         type='MixedDomainBatchSampler',
         samples_per_domain=dict(source=4, target_unlabeled=4)),
-    dataset=dict(type='MixedDomainDataset'))
+    dataset=dict(type='MixedDomainDataset', pipeline=train_pipeline))
 
+train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=160000)
 # There is no validation; the pictures show how far it is.
 val_cfg = None
 test_cfg = None

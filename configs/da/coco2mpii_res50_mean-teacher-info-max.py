@@ -1,0 +1,6 @@
+# COCO to MPII, ResNet-50, unsupervised: a mean teacher and information maximisation.
+_base_ = './coco2mpii_res50_mean-teacher.py'
+
+model = dict(
+    adaptations=dict(
+        info_max=_base_.info_max))

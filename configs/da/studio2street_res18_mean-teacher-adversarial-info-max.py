@@ -1,0 +1,7 @@
+# The embedded pair, a small ResNet, unsupervised: a mean teacher and domain-adversarial training and information maximisation.
+_base_ = './studio2street_res18_mean-teacher.py'
+
+model = dict(
+    adaptations=dict(
+        adversarial=_base_.adversarial,
+        info_max=_base_.info_max))

@@ -1,0 +1,8 @@
+# The embedded pair, a small ResNet, source-free: a mean teacher and information
+# maximisation on target images alone, from the source model.
+_base_ = './studio2street_res18_mean-teacher-info-max.py'
+
+train_dataloader = dict(
+    batch_sampler=dict(
+        samples_per_domain=dict(_delete_=True, target_unlabeled=32)),
+    dataset=dict(source=None))

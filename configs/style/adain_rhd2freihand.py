@@ -1,0 +1,9 @@
+# RHD and FreiHAND, each in the style of the other: the decoder of AdaINStyle.
+_base_ = [
+    '../_base_/models/adain.py',
+    '../_base_/domains/rhd2freihand.py',
+]
+
+train_dataloader = dict(
+    dataset=dict(
+        joints=_base_.joints, source=_base_.source, target=_base_.target))

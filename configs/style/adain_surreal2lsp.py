@@ -1,0 +1,9 @@
+# SURREAL and LSP, each in the style of the other: the decoder of AdaINStyle.
+_base_ = [
+    '../_base_/models/adain.py',
+    '../_base_/domains/surreal2lsp.py',
+]
+
+train_dataloader = dict(
+    dataset=dict(
+        joints=_base_.joints, source=_base_.source, target=_base_.target))

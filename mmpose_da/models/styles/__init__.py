@@ -1,0 +1,18 @@
+from .adain import AdaINStyle, adain, channel_statistics
+from .adain_trainer import AdaINTrainer
+from .base import Style
+from .color_statistics import ColorStatisticsStyle
+from .fourier import FourierStyle
+from .vgg import VGGDecoder, VGGEncoder
+
+__all__ = [
+    "AdaINStyle",
+    "AdaINTrainer",
+    "ColorStatisticsStyle",
+    "FourierStyle",
+    "Style",
+    "VGGDecoder",
+    "VGGEncoder",
+    "adain",
+    "channel_statistics",
+]

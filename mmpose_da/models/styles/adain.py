@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from mmpose.registry import MODELS
+from torch import Tensor
+
+from ..layers.numerics import promote
+from .base import Style
+from .vgg import VGGDecoder, VGGEncoder, load_encoder, load_state, part_of
+
+
+def channel_statistics(features: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel of each image, over the positions.
+
+    As in instance normalisation (Huang and Belongie, ICCV 2017, Eq. 5 and 6), the
+    variance is the biased one, plus ``eps``.
+
+    Args:
+        features (Tensor): (B, C, h, w).
+        eps (float): Keeps the root, and its gradient, finite. Defaults to 1e-5.
+
+    Returns:
+        tuple[Tensor, Tensor]: Both (B, C, 1, 1), in float32 for half precision.
+    """
+    variance, mean = torch.var_mean(
+        promote(features), dim=(2, 3), keepdim=True, correction=0
+    )
+    return mean, (variance + eps).sqrt()
+
+
+def adain(content: Tensor, style: Tensor, eps: float = 1e-5) -> Tensor:
+    """Adaptive instance normalisation.
+
+    Huang and Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance
+    Normalization", ICCV 2017, Eq. 8, for each image and channel::
+
+        sigma(style) (content - mu(content)) / sigma(content) + mu(style)
+
+    Args:
+        content (Tensor): Features (B, C, h, w).
+        style (Tensor): Features (B, C, h', w').
+        eps (float): See :func:`channel_statistics`. Defaults to 1e-5.
+
+    Returns:
+        Tensor: (B, C, h, w), in float32 for half precision.
+    """
+    mean, std = channel_statistics(content, eps)
+    style_mean, style_std = channel_statistics(style, eps)
+    return style_std * ((promote(content) - mean) / std) + style_mean
+
+
+@MODELS.register_module()
+class AdaINStyle(Style):
+    """Style transfer by adaptive instance normalisation of VGG-19's features.
+
+    Huang and Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance
+    Normalization", ICCV 2017. With the features z of the encoder, the result is
+    (Sec. 7.3, Eq. 14)::
+
+        decoder((1 - strength) z_content + strength adain(z_content, z_style))
+
+    A small strength thus gives the decoder's reconstruction of the content, which is
+    not the content; with strength 0 the content itself is given.
+
+    Encoder and decoder are loaded at the first use, and onto the device of the images.
+    They serve training only: they are fixed, and in no state dict.
+
+    Args:
+        encoder (str, optional): Checkpoint with VGG-19 as torchvision names it, or of
+            :class:`AdaINTrainer`, which has the encoder in it. None leaves it random,
+            which serves tests. Defaults to ``'torchvision://vgg19'``.
+        decoder (str, optional): Checkpoint of :class:`AdaINTrainer` as its training
+            writes it, or the state dict of a :class:`VGGDecoder`. Building works
+            without one, use does not. Defaults to None.
+    """
+
+    def __init__(
+        self, encoder: str | None = "torchvision://vgg19", decoder: str | None = None
+    ) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+        # A tuple: as submodules they would go into each checkpoint of the estimator.
+        self._networks: tuple[VGGEncoder, VGGDecoder] | None = None
+
+    def load(self) -> None:
+        """Load encoder and decoder.
+
+        Raises:
+            FileNotFoundError: There is no trained decoder.
+            ValueError: A checkpoint does not have what it is given for, or the decoder
+                was trained with another encoder.
+        """
+        if self._networks is not None:
+            return
+        if self.decoder is None or not _can_exist(self.decoder):
+            raise FileNotFoundError(
+                f"AdaINStyle needs a trained decoder, but decoder={self.decoder!r} is "
+                "none; train one for the domains, as in `python tools/train.py "
+                "configs/style/adain_coco2mpii.py`, and give it as decoder="
+                "'work_dirs/adain_coco2mpii/iter_N.pth'"
+            )
+        encoder, decoder = load_encoder(self.encoder), VGGDecoder()
+        state = load_state(self.decoder)
+        weights = part_of(state, "decoder", decoder)
+        if weights is None:
+            raise ValueError(
+                f"the checkpoint '{self.decoder}' has no decoder ('decoder.0.weight', "
+                "...); give one of AdaINTrainer"
+            )
+        trained_with = part_of(state, "encoder", encoder)
+        if trained_with is not None and self.encoder is not None:
+            own = encoder.state_dict()
+            if not all(torch.equal(own[key], trained_with[key]) for key in own):
+                raise ValueError(
+                    f"the decoder '{self.decoder}' was trained with another encoder "
+                    f"than '{self.encoder}'"
+                )
+        decoder.load_state_dict(weights)
+        self._networks = encoder.eval(), decoder.eval().requires_grad_(False)
+
+    def transfer(self, content: Tensor, style: Tensor, strength: Tensor) -> Tensor:
+        self.load()
+        encoder, decoder = (network.to(content.device) for network in self._networks)
+        z, z_style = encoder(torch.cat([content, style]))[-1].chunk(2)
+        return promote(decoder(promote(z).lerp(adain(z, z_style), strength)))
+
+
+def _can_exist(checkpoint: str) -> bool:
+    """Whether it is a file, or a location such as ``https://...``."""
+    return "://" in checkpoint or Path(checkpoint).expanduser().is_file()
