@@ -43,4 +43,4 @@ ema_teacher_hook = dict(type='EMATeacherHook')
 
 # Kim et al., "A Unified Framework for Domain Adaptive Pose Estimation", ECCV 2022: style
 # and teacher, without the other levels, and joints that are hidden from the student.
-occlusion = dict(prob=0.2, size=(0.1, 0.25))
+occlusion = dict(prob=0.05, size=(0.1, 0.2))

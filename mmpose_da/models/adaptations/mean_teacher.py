@@ -245,12 +245,13 @@ class KeypointOcclusion:
     together.
 
     Args:
-        prob (float): Probability with which a joint is hidden. Defaults to 0.1.
+        prob (float): Probability with which a joint is hidden. Defaults to 0.05, about
+            one joint in every other image.
         size (tuple[float, float]): Range of the patch's side, as a share of the shorter
             side of the image. Defaults to (0.1, 0.2).
     """
 
-    def __init__(self, prob: float = 0.1, size: Sequence[float] = (0.1, 0.2)) -> None:
+    def __init__(self, prob: float = 0.05, size: Sequence[float] = (0.1, 0.2)) -> None:
         if not 0 <= prob <= 1:
             raise ValueError(f"occlusion prob must be in [0, 1], but is {prob}")
         if not 0 < size[0] <= size[1]:

@@ -85,7 +85,7 @@ class StyleTransfer(Adaptation):
             if seen is None:
                 seen = batch.images[batch.slice(TARGET_UNLABELED)]
             batch.teacher_images, self._styled["teacher_share"] = self.restyle(
-                seen, styled, factor * self.teacher_share
+                seen, source, factor * self.teacher_share
             )
 
     def restyle(
