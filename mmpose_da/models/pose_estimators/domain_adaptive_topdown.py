@@ -78,7 +78,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         self.target_loss_weight = target_loss_weight
         for adaptation in self.adaptations.values():
             adaptation.bind(self)
-        self._select_network()
+        _ = self.deployed  # which fails where the config asks for what is not there
         self._tapped: dict[str, Tensor] = {}
         for adaptation in self.adaptations.values():
             for tap in adaptation.taps:
@@ -90,15 +90,16 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         self, inputs: Tensor, data_samples: SampleList | None, mode: str = "tensor"
     ) -> dict[str, Tensor] | Tensor | tuple[Tensor, ...] | SampleList:
         """As of MMPose's estimators; what is no loss is the selected network's."""
-        network = self if mode == "loss" else self._select_network()
+        network = self if mode == "loss" else self.deployed
         with _replaced(self, network):
             return super().forward(inputs, data_samples, mode)
 
-    def _select_network(self) -> nn.Module:
-        """What has the backbone, neck and head that predict: the student or a teacher.
+    @property
+    def deployed(self) -> nn.Module:
+        """What has the backbone, neck and head that predict: itself, or a teacher.
 
         Raises:
-            ValueError: There is no such network.
+            ValueError: ``test_cfg.network`` names a network that is not there.
         """
         name = self.test_cfg.get("network", "student")
         if name == "student":
