@@ -2,6 +2,7 @@
 
 import mmpose_da  # noqa: F401, I001 - before MMPose, so that mmcv-lite is enough
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,22 @@ REPO = Path(__file__).resolve().parents[1]
 def repo() -> Path:
     """The root of the project."""
     return REPO
+
+
+@pytest.fixture
+def load_tool(repo, monkeypatch):
+    """Load a script of tools/ as a module, as if Python had been started with it."""
+    monkeypatch.syspath_prepend(repo / "tools")
+    monkeypatch.setenv("LOCAL_RANK", "0")  # the scripts set it; so it is restored
+
+    def load(name: str):
+        path = repo / "tools" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(f"tools_{name}", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @pytest.fixture(scope="session")

@@ -1,24 +1,6 @@
 """Fixtures of the tests of tools/."""
 
-import importlib.util
-
 import pytest
-
-
-@pytest.fixture
-def load_tool(repo, monkeypatch):
-    """Load a script of tools/ as a module, as if Python had been started with it."""
-    monkeypatch.syspath_prepend(repo / "tools")
-    monkeypatch.setenv("LOCAL_RANK", "0")  # the scripts set it; so it is restored
-
-    def load(name: str):
-        path = repo / "tools" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(f"tools_{name}", path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
 
 
 @pytest.fixture

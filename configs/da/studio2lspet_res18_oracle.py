@@ -1,9 +1,0 @@
-# Leeds Sports Pose Extended, a small ResNet, oracle: trained on the target domain.
-_base_ = './studio2lspet_res18_source-only.py'
-
-model = dict(target_loss_weight=1.0)
-
-train_dataloader = dict(
-    batch_sampler=dict(
-        samples_per_domain=dict(_delete_=True, target_labeled=32)),
-    dataset=dict(source=None, target=_base_.target, labeled_target=dict(ratio=1.0)))
