@@ -1,5 +1,6 @@
 # Synthetic animals to Animal-Pose, ResNet-101, unsupervised: multi-level alignment.
-# `configs/style/adain_synthanimal2animalpose.py` trains the decoder of the style transfer.
+# `configs/style/adain_synthanimal2animalpose.py` trains the decoder of the style
+# transfer.
 _base_ = [
     './synthanimal2animalpose_res101_source-only.py',
     '../_base_/methods/multi_level_alignment.py',

@@ -1,4 +1,5 @@
-# Synthetic animals and TigDog, each in the style of the other: the decoder of AdaINStyle.
+# Synthetic animals and TigDog, each in the style of the other: the decoder of
+# AdaINStyle.
 _base_ = [
     '../_base_/models/adain.py',
     '../_base_/domains/synthanimal2tigdog.py',

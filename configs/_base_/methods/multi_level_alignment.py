@@ -1,5 +1,6 @@
-# Chen et al., "Domain Adaptive Pose Estimation via Multi-level Alignment": a student and
-# its mean teacher, aligned at three levels. The paper's text leaves the weights open.
+# Chen et al., "Domain Adaptive Pose Estimation via Multi-level Alignment": a student
+# and its mean teacher, aligned at three levels. The paper's text leaves the weights
+# open.
 style = dict(  # image level
     type='StyleTransfer',
     style=dict(type='AdaINStyle', encoder='torchvision://vgg19'),
@@ -41,6 +42,7 @@ mean_teacher = dict(
     weight=1.0)
 ema_teacher_hook = dict(type='EMATeacherHook')
 
-# Kim et al., "A Unified Framework for Domain Adaptive Pose Estimation", ECCV 2022: style
-# and teacher, without the other levels, and joints that are hidden from the student.
+# Kim et al., "A Unified Framework for Domain Adaptive Pose Estimation", ECCV 2022:
+# style and teacher, without the other levels, and joints that are hidden from the
+# student.
 occlusion = dict(prob=0.05, size=(0.1, 0.2))
