@@ -2,9 +2,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.model import MMDistributedDataParallel
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from tiny_model import build
+from tiny_model import batch, build
 from tiny_run import UDA, run_config
+from torch import multiprocessing
 
 from mmpose_da.engine import EMATeacherHook
 
@@ -84,3 +87,42 @@ def test_gradients_of_two_batches_make_one_step_of_the_teacher(tmp_path, coco, m
     assert runner.iter == 6
     # Three steps, after the first, which is the copy.
     assert runner.model.adaptations["mean_teacher"].average.steps == 4
+
+
+def run_rank(rank, folder):
+    """One of two processes, each with images of its own; saves its teacher."""
+    import mmpose_da  # noqa: F401 - registers everything in the new process
+
+    init_default_scope("mmpose")
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2
+    )
+    model, hook = make_model(), EMATeacherHook()
+    wrapped = MMDistributedDataParallel(model, find_unused_parameters=True)
+    hook.before_train(runner_of(wrapped))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    torch.manual_seed(rank)
+    for _ in range(2):
+        images, samples = batch(source=1, target_unlabeled=2)
+        losses = wrapped(images, samples, mode="loss")
+        sum(value for name, value in losses.items() if "loss" in name).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        hook.after_train_iter(runner_of(wrapped), 0)
+    teacher = model.adaptations["mt"].teacher.state_dict()
+    torch.save(
+        dict(student=model.backbone.state_dict(), teacher=teacher), f"{folder}/{rank}"
+    )
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_teacher_is_the_same_in_two_processes(tmp_path):
+    multiprocessing.spawn(run_rank, args=(str(tmp_path),), nprocs=2)
+    first, second = (torch.load(tmp_path / str(rank)) for rank in (0, 1))
+    for name, value in first["teacher"].items():
+        torch.testing.assert_close(value, second["teacher"][name], msg=name)
+    # What the processes do not share is there to be made equal.
+    running = "bn1.running_mean"
+    assert not torch.equal(first["student"][running], second["student"][running])
