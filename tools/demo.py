@@ -42,7 +42,7 @@ from mmpose_da.visualization import (
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "da"
 SOURCE_CONFIG = CONFIGS / "studio2street_res18_pretrain.py"
-ADAPTED_CONFIG = CONFIGS / "studio2street_res18.py"
+ADAPTED_CONFIG = CONFIGS / "studio2street_res18_mean-teacher.py"
 BEFORE, AFTER = "source model", "adapted"
 
 VALIDATIONS = 4  # of each training
