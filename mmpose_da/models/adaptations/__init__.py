@@ -6,7 +6,7 @@ from .feature_alignment import FeatureAlignment
 from .ihta import IHTA
 from .information_maximization import InformationMaximization
 from .isa import ISA
-from .mean_teacher import KeypointOcclusion, MeanTeacher
+from .mean_teacher import MeanTeacher
 from .style_transfer import StyleTransfer
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "EntropyMinimization",
     "FeatureAlignment",
     "InformationMaximization",
-    "KeypointOcclusion",
     "MeanTeacher",
     "RampUp",
     "StyleTransfer",
