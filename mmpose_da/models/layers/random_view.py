@@ -109,7 +109,8 @@ class RandomView(nn.Module):
         if self.brightness or self.contrast or self.saturation or self.hue:
             images = self._change_colours(images)
         if self.blur[1] > 0:
-            sigma = _uniform(crops, (), *self.blur).clamp(min=1e-3).item()
+            # Not on the device, which would have to be waited for.
+            sigma = max(torch.empty(()).uniform_(*self.blur).item(), 1e-3)
             images = gaussian_blur(images, 2 * math.ceil(2 * sigma) + 1, sigma)
         matrices, flipped = self._geometry(crops)
         if self._moves():
