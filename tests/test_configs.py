@@ -17,13 +17,13 @@ ABLATION = {
 LEVELS = {
     "mean-teacher",
     *(f"mean-teacher-{level}" for level in ("style", "adversarial", "info-max")),
+    "mean-teacher-adversarial-info-max",
     *("mla", "uniframe", "source-free"),
 }
 #: The rows that only the embedded pair has.
 EMBEDDED = {
     *("mixed", "joint", "ssda-5", "style", "info-max"),
     *(f"mean-teacher-style-{level}" for level in ("adversarial", "info-max")),
-    "mean-teacher-adversarial-info-max",
 }
 #: The pairs with a synthetic source, and the joints that both domains have.
 SYNTHETIC = dict(
