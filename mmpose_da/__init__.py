@@ -12,11 +12,11 @@ from .compat.versions import check_versions
 
 check_versions()  # before anything is imported from the packages it checks
 
-from .compat.checkpoint import register_safe_globals
+from .compat.checkpoint import make_loading_safe
 from .compat.mmcv_ops import import_mmcv_ops
 
 import_mmcv_ops()  # before MMPose, which imports mmcv.ops
-register_safe_globals()
+make_loading_safe()
 
 from . import datasets, engine, evaluation, models, structures, visualization
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.runner import CheckpointLoader
 
-import mmpose_da  # noqa: F401 - declares what MMEngine's checkpoints hold safe
+import mmpose_da  # noqa: F401 - makes the loading of checkpoints safe
 
 ADAPTATION_PREFIX = "adaptations."
 #: Where a teacher's weights are; what follows are the keys of the stock estimator.
@@ -111,7 +112,8 @@ def publish(
     if not source.is_file():
         raise FileNotFoundError(f"there is no checkpoint '{source}'")
     try:
-        published = stock_checkpoint(torch.load(source, map_location="cpu"), network)
+        checkpoint = CheckpointLoader.load_checkpoint(str(source), "cpu", "silent")
+        published = stock_checkpoint(checkpoint, network)
     except ValueError as error:
         raise ValueError(f"cannot publish '{source}': {error}") from error
 

@@ -1,27 +1,27 @@
-"""Checkpoints of MMEngine under ``torch.load(weights_only=True)``."""
+"""Checkpoints are read as data: what MMEngine and MMPose write loads."""
 
 import os
 import pickle
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModel
-from mmengine.runner import Runner
+from mmengine.runner import CheckpointLoader, Runner, load_checkpoint
 from torch.utils.data import Dataset
 
 from mmpose_da.compat.checkpoint import (
-    _loads_weights_only,
+    _declares_by_name,
     register_safe_globals,
     safe_globals,
 )
 
-needs_weights_only = pytest.mark.skipif(
-    not _loads_weights_only(), reason="torch.load is safe by default since PyTorch 2.6"
-)
+pytestmark = pytest.mark.usefixtures("unpickler")
 
 
 class Points(Dataset):
@@ -95,12 +95,17 @@ def checkpoint(whole):
     return Path(whole.work_dir) / "epoch_2.pth"
 
 
-@pytest.fixture
-def no_safe_globals():
-    declared = torch.serialization.get_safe_globals()
-    torch.serialization.clear_safe_globals()
-    yield
-    torch.serialization.add_safe_globals(declared)
+def load(path, logger="silent"):
+    return CheckpointLoader.load_checkpoint(str(path), "cpu", logger)
+
+
+def rewrite(source, target, change):
+    """Copy a checkpoint with its pickle changed."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for entry in old.infolist():
+            data = old.read(entry)
+            is_pickle = entry.filename.endswith("data.pkl")
+            new.writestr(entry, change(data) if is_pickle else data)
 
 
 def test_resume_ends_with_the_weights_of_the_whole_run(whole, checkpoint, tmp_path):
@@ -116,7 +121,7 @@ def test_resume_ends_with_the_weights_of_the_whole_run(whole, checkpoint, tmp_pa
 
 
 def test_content_survives(checkpoint):
-    loaded = torch.load(checkpoint, map_location="cpu")
+    loaded = load(checkpoint)
     for key, value in Points.metainfo.items():
         np.testing.assert_array_equal(loaded["meta"]["dataset_meta"][key], value)
     buffer = loaded["message_hub"]["log_scalars"]["train/loss"]
@@ -126,76 +131,159 @@ def test_content_survives(checkpoint):
     assert set(loaded) >= {"state_dict", "optimizer", "param_schedulers"}
 
 
-@needs_weights_only
-def test_the_declaration_is_what_makes_it_load(checkpoint, no_safe_globals):
-    with pytest.raises(pickle.UnpicklingError, match="Unsupported global"):
+@pytest.mark.skipif(
+    not _declares_by_name(), reason="nothing is declared to PyTorch before 2.6"
+)
+def test_the_declaration_is_what_makes_it_load(unpickler, checkpoint):
+    if unpickler == "own":
+        pytest.skip("it knows what is declared from its installation")
+    declared = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    try:
+        with pytest.raises(pickle.UnpicklingError, match="Unsupported global"):
+            torch.load(checkpoint)
+        register_safe_globals()
         torch.load(checkpoint)
-    register_safe_globals()
-    torch.load(checkpoint)
+    finally:
+        torch.serialization.add_safe_globals(declared)
 
 
-@needs_weights_only
 @pytest.mark.parametrize("core", [b"numpy.core", b"numpy._core"])
 def test_written_by_numpy_1_and_2(checkpoint, tmp_path, core):
-    rewritten = tmp_path / "rewritten.pth"
     names = []
-    with zipfile.ZipFile(checkpoint) as old, zipfile.ZipFile(rewritten, "w") as new:
-        for entry in old.infolist():
-            data = old.read(entry)
-            if entry.filename.endswith("data.pkl"):
-                for other in (b"numpy.core.", b"numpy._core."):
-                    data = data.replace(b"c" + other, b"c" + core + b".")
-                names = [n for n in (b"numpy.core.", b"numpy._core.") if n in data]
-            new.writestr(entry, data)
+
+    def change(data):
+        for other in (b"numpy.core.", b"numpy._core."):
+            data = data.replace(b"c" + other, b"c" + core + b".")
+        names.extend(n for n in (b"numpy.core.", b"numpy._core.") if n in data)
+        return data
+
+    rewrite(checkpoint, tmp_path / "rewritten.pth", change)
     assert names == [core + b"."]
-    meta = torch.load(rewritten)["meta"]["dataset_meta"]
+    meta = load(tmp_path / "rewritten.pth")["meta"]["dataset_meta"]
     np.testing.assert_array_equal(meta["sigmas"], Points.metainfo["sigmas"])
 
 
-class Payload:
-    """Something that runs a function when it is unpickled."""
+META = dict(
+    mmengine=dict(
+        cfg="model = dict(type='TopdownPoseEstimator')",
+        dataset_meta=Points.metainfo,
+        epoch=210,
+        iter=1000,
+        experiment_name="td-hm_res50",
+        hook_msgs=dict(best_score=np.float64(0.7), best_ckpt="best.pth"),
+        mmengine_version="0.4.0",
+        seed=2023,
+        time="20230102_030405",
+    ),
+    mmcv=dict(  # MMPose 0.x
+        CLASSES=("person",),
+        config="model = dict(type='TopDown')",
+        env_info="sys.platform: linux",
+        epoch=210,
+        iter=1000,
+        hook_msgs=dict(best_score=0.7),
+        mmpose_version="0.29.0",
+        seed=None,
+    ),
+)
 
-    def __init__(self, function, *args):
-        self.reduced = function, args
 
-    def __reduce__(self):
-        return self.reduced
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "old"])
+@pytest.mark.parametrize("form", ["mmengine", "mmcv", "plain"])
+def test_published_checkpoints_load(tmp_path, form, zipped):
+    model, other = Linear(), Linear()
+    torch.nn.init.ones_(other.layer.weight)
+    state = other.state_dict()  # with the attribute _metadata
+    content = state if form == "plain" else dict(meta=META[form], state_dict=state)
+    path = tmp_path / "published.pth"
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+
+    loaded = load_checkpoint(model, str(path), strict=True, logger="silent")
+    assert torch.equal(model.layer.weight, torch.ones(1, 4))
+    if form != "plain":
+        expected = {k: v for k, v in META[form].items() if k != "config"}
+        np.testing.assert_equal(loaded["meta"], expected)
 
 
-@needs_weights_only
-@pytest.mark.parametrize("function", [os.system, eval, exec])
-def test_a_payload_is_refused_and_does_not_run(tmp_path, function):
+DTYPES = (torch.bool, torch.uint8, torch.int64, torch.half, torch.bfloat16)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "old"])
+def test_tensors_and_plain_data_of_every_kind_load(tmp_path, zipped):
+    tensors = dict(
+        dtypes=[torch.arange(4).to(dtype).reshape(2, 2) for dtype in DTYPES],
+        view=torch.arange(6.0)[::2],
+        parameter=torch.nn.Parameter(torch.ones(2)),
+    )
+    plain = dict(
+        size=torch.Size([1, 2]),
+        dtype=torch.float16,
+        ordered=OrderedDict(a=1),
+        builtin=[None, True, 1 << 40, 0.5, 1j, "text", b"bytes", (1, {2}), {"a": []}],
+        numbers=[np.float32(0.5), np.int64(3), np.bool_(True)],
+    )
+    path = tmp_path / "all.pth"
+    torch.save([tensors, plain], path, _use_new_zipfile_serialization=zipped)
+    loaded_tensors, loaded_plain = load(path)
+    assert loaded_plain == plain
+    torch.testing.assert_close(loaded_tensors, tensors, rtol=0, atol=0)
+    assert isinstance(loaded_tensors["parameter"], torch.nn.Parameter)
+
+
+# Damage can look like a pickle that asks for something else.
+UNREADABLE = (RuntimeError, pickle.UnpicklingError)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "old"])
+@pytest.mark.parametrize("keep", [0, 1, 50, 0.5, 0.9, -1])
+def test_a_truncated_file_is_named(checkpoint, tmp_path, keep, zipped):
+    path = tmp_path / "truncated.pth"
+    torch.save(load(checkpoint), path, _use_new_zipfile_serialization=zipped)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(keep * len(whole)) if 0 < keep < 1 else keep])
+    with pytest.raises(UNREADABLE, match="'.*truncated.pth' .* get it again"):
+        load(path)
+
+
+@pytest.mark.parametrize("content", [b"<html>not found</html>", b"version https://git"])
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path, content):
+    path = tmp_path / "page.pth"
+    path.write_bytes(content)
+    with pytest.raises(UNREADABLE, match="page.pth' .* get it again"):
+        load(path)
+
+
+def test_a_missing_file_stays_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="missing.pth"):
+        load(tmp_path / "missing.pth")
+
+
+def test_the_config_in_a_checkpoint_is_not_run(checkpoint, tmp_path, capsys):
     marker = tmp_path / "marker"
     code = f"open({str(marker)!r}, 'w').close()"
-    if function is os.system:
-        code = f"touch '{marker}'"
-    payload = Payload(function, code)
-    path = tmp_path / "payload.pth"
-    torch.save(dict(state_dict={}, meta=payload), path)
+    content = load(checkpoint)
+    content["meta"]["config"] = code
+    torch.save(content, checkpoint)
 
-    with pytest.raises(pickle.UnpicklingError, match="(?i)unsupported global"):
-        torch.load(path)
+    make_runner(tmp_path / "resumed", "resumed", load_from=checkpoint).train()
     assert not marker.exists()
-    pickle.loads(pickle.dumps(payload))  # unpickled as it is, it does run
+    assert "config" not in load(checkpoint, logger=None)["meta"]
+    assert f"The config in the checkpoint '{checkpoint}'" in capsys.readouterr().out
+    Config.fromstring(code, file_format=".py")  # as resuming does it
     assert marker.exists()
 
 
-@needs_weights_only
-@pytest.mark.parametrize(
-    "owner, name",
-    [
-        (HistoryBuffer, "__init__"),
-        (HistoryBuffer, "__subclasses__"),
-        (HistoryBuffer, "register_statistics"),
-        (np.ndarray, "mean"),
-        (torch.Tensor, "__class__"),
-    ],
-)
-def test_getattr_reads_nothing_but_statistics(tmp_path, owner, name):
-    path = tmp_path / "payload.pth"
-    torch.save(dict(meta=Payload(getattr, owner, name)), path)
-    with pytest.raises(pickle.UnpicklingError, match=f"the attribute '{name}'"):
-        torch.load(path)
+@pytest.mark.parametrize("before", [{}, {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}])
+def test_the_environment_stays_as_it_was(checkpoint, tmp_path, monkeypatch, before):
+    for name, value in before.items():
+        monkeypatch.setenv(name, value)
+    environment = dict(os.environ)
+    load(checkpoint)
+    assert dict(os.environ) == environment
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "missing.pth")
+    assert dict(os.environ) == environment
 
 
 def test_no_dangerous_function_is_declared():

@@ -1,0 +1,99 @@
+"""The weights-only unpickler of PyTorch 2.6 and later, for 2.1 to 2.5.
+
+That of PyTorch 2.1 builds tensors and nothing else, and until 2.5 none takes the name
+under which a checkpoint refers to what is declared. This module is put in the place of
+``torch._weights_only_unpickler``, and keeps the rules of its successor: only what is
+declared is called, and only objects of a declared type are given a state.
+"""
+
+import os
+import pickle
+import sys
+from _codecs import encode
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, BinaryIO
+
+import torch
+
+# With this environment variable, every torch.load is a weights-only load, whatever its
+# arguments say.
+FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+
+# Plain data that PyTorch 2.1 does not load yet; `encode` makes bytes.
+_PLAIN = {
+    "_codecs.encode": encode,
+    "builtins.bytearray": bytearray,
+    "builtins.complex": complex,
+    "builtins.set": set,
+    "collections.Counter": Counter,
+    "torch.device": torch.device,
+}
+
+_declared: dict[str, Any] = {}
+
+
+class Unpickler(pickle._Unpickler):
+    """Unpickles what is declared.
+
+    Raises:
+        UnpicklingError: If the pickle asks for anything else.
+    """
+
+    dispatch = dict(pickle._Unpickler.dispatch)
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Look a name up among what is declared; nothing is imported."""
+        default = IMPORT_MAPPING.get(module, module), name  # names of Python 2
+        path = ".".join(NAME_MAPPING.get((module, name), default))
+        if path not in _declared:
+            raise pickle.UnpicklingError(f"Unsupported global: GLOBAL {path}")
+        return _declared[path]
+
+    def load_build(self) -> None:
+        """Give an object its state."""
+        kind = type(self.stack[-2])
+        if not any(kind is declared for declared in _declared.values()):
+            raise pickle.UnpicklingError(f"it gives a state to an object of {kind}")
+        super().load_build()
+
+    dispatch[pickle.BUILD[0]] = load_build
+
+
+def load(file: BinaryIO, *, encoding: str) -> Any:
+    """Unpickle one object from a file, as ``pickle.load`` does."""
+    return Unpickler(file, encoding=encoding).load()
+
+
+def install(safe: Iterable[Callable | tuple[Callable, str]]) -> None:
+    """Let ``torch.load(weights_only=True)`` use this module.
+
+    Args:
+        safe (Iterable[Callable | tuple[Callable, str]]): What is safe besides tensors
+            and plain data, as in ``torch.serialization.add_safe_globals`` of
+            PyTorch 2.6.
+    """
+    _declared.update(torch._weights_only_unpickler._get_allowed_globals(), **_PLAIN)
+    for entry in safe:
+        if not isinstance(entry, tuple):
+            entry = entry, f"{entry.__module__}.{entry.__qualname__}"
+        _declared[entry[1]] = entry[0]
+    torch.serialization._weights_only_unpickler = sys.modules[__name__]
+    _refuse_torchscript()
+
+
+def _refuse_torchscript() -> None:
+    """Refuse TorchScript archives in a forced weights-only load.
+
+    They are programs, and until PyTorch 2.5 ``torch.load`` hands every one of them to
+    ``torch.jit.load``.
+    """
+    is_torchscript = torch.serialization._is_torchscript_zip
+
+    def refuse_torchscript(archive: Any) -> bool:
+        if is_torchscript(archive) and FORCE in os.environ:
+            raise RuntimeError("it is a TorchScript archive, and they hold code")
+        return is_torchscript(archive)
+
+    torch.serialization._is_torchscript_zip = refuse_torchscript
