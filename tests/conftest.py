@@ -57,3 +57,10 @@ def restore_global_instances() -> Iterator[None]:
     for manager, instances in zip(managers, before, strict=True):
         manager._instance_dict.clear()
         manager._instance_dict.update(instances)
+
+
+@pytest.fixture
+def compare(load_tool):
+    """Where the outcomes of two trainings differ."""
+    tool = load_tool("kill_and_resume")
+    return lambda a, b: list(tool.differences(tool.outcome(a), tool.outcome(b)))

@@ -12,14 +12,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from pprint import pformat
 
 from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
-import mmpose_da  # noqa: F401 - declares what checkpoints hold safe to load
+from mmpose_da.engine import find_checkpoint
 
 TOOLS = Path(__file__).resolve().parent
 POLL_SECONDS = 0.5
@@ -96,26 +95,31 @@ def train(
         if (work_dir / "result.json").is_file():
             return _read_result(work_dir)
 
-        run = partial(_run, work_dir=work_dir, threads=threads, stop=stop, lock=lock)
-        command = ["train.py", config, "--work-dir", work_dir]
-        # Not without a checkpoint: `--resume` alone would forget `load_from`.
-        latest = _latest_checkpoint(work_dir)
-        if latest is not None:
-            command += ["--resume", latest]
-        memory = run(command, report=_reporter(cfg, work_dir, progress))
+        command = ["train.py", config, "--work-dir", work_dir, "--resume"]
+        memory = _run(
+            command,
+            report=_reporter(cfg, work_dir, progress),
+            work_dir=work_dir,
+            threads=threads,
+            stop=stop,
+            lock=lock,
+        )
 
-        checkpoint = _latest_checkpoint(work_dir)
+        checkpoint = find_checkpoint(work_dir)
         if checkpoint is None:
             raise RuntimeError(f"the training in {work_dir} saved no checkpoint")
         metrics = {}
         if cfg.get("val_evaluator"):
             metrics = _metrics(work_dir, _iteration(checkpoint))
-            # It may have been interrupted between the checkpoint and its validation.
-            metrics = metrics or _validate(run, cfg, work_dir, checkpoint)
+            if not metrics:
+                raise RuntimeError(
+                    f"the log in {work_dir} has no validation of {checkpoint}; delete "
+                    "the folder to repeat the training"
+                )
         steps = [line for line in scalars(work_dir) if _is_step(line)]
         result = Result(
             metrics=metrics,
-            checkpoint=checkpoint,
+            checkpoint=Path(checkpoint),
             step_time=_step_time(steps),
             peak_memory=max((s["memory"] for s in steps if "memory" in s), default=0)
             or memory,
@@ -139,16 +143,21 @@ def scalars(work_dir: str | Path) -> list[dict]:
     lines: list[dict] = []
     for path in sorted(Path(work_dir).glob("*/vis_data/scalars.json")):
         # What follows the last end of line is being written, or never was to its end.
-        complete = path.read_text(encoding="utf-8").split("\n")[:-1]
-        part = [json.loads(line) for line in complete]
-        if part:
-            lines = [line for line in lines if line["step"] < part[0]["step"]]
-        lines += part
+        for text in path.read_text(encoding="utf-8").split("\n")[:-1]:
+            line = json.loads(text)
+            while lines and _order(lines[-1]) >= _order(line):
+                lines.pop()
+            lines.append(line)
     return lines
 
 
 def _is_step(line: dict) -> bool:
     return "lr" in line
+
+
+def _order(line: dict) -> tuple[int, bool]:
+    """A validation comes after the iteration of the same number."""
+    return line["step"], not _is_step(line)
 
 
 def _metrics(work_dir: Path, iteration: int) -> dict[str, float]:
@@ -159,8 +168,8 @@ def _metrics(work_dir: Path, iteration: int) -> dict[str, float]:
     return {}
 
 
-def _iteration(checkpoint: Path) -> int:
-    content = CheckpointLoader.load_checkpoint(str(checkpoint), "cpu", logger="silent")
+def _iteration(checkpoint: str) -> int:
+    content = CheckpointLoader.load_checkpoint(checkpoint, "cpu", logger="silent")
     return content["meta"]["iter"]
 
 
@@ -250,16 +259,6 @@ def _read_result(work_dir: Path) -> Result:
     return Result(**content)
 
 
-def _latest_checkpoint(work_dir: Path) -> Path | None:
-    try:
-        written = (work_dir / "last_checkpoint").read_text().strip()
-    except FileNotFoundError:
-        return None
-    # By its name alone, for the folder may have been moved.
-    path = work_dir / Path(written).name
-    return path if path.is_file() else None
-
-
 def _reporter(
     cfg: Config, work_dir: Path, progress: Callable[[int, int], None] | None
 ) -> Callable[[], None]:
@@ -275,19 +274,6 @@ def _reporter(
     return report
 
 
-def _validate(
-    run: Callable[[list], float], cfg: Config, work_dir: Path, checkpoint: Path
-) -> dict[str, float]:
-    """The metrics of a checkpoint on the validation set, with ``tools/test.py``."""
-    folder = work_dir / "validation"
-    cfg = Config(cfg.to_dict())
-    for part in ("dataloader", "evaluator", "cfg"):
-        cfg[f"test_{part}"] = cfg[f"val_{part}"]
-    config, out = _write_config(cfg, folder), folder / "metrics.json"
-    run(["test.py", config, checkpoint, "--work-dir", folder, "--out", out])
-    return json.loads(out.read_text(encoding="utf-8"))
-
-
 def _run(
     command: list,
     *,
@@ -295,7 +281,7 @@ def _run(
     threads: int | None,
     stop: threading.Event | None,
     lock: int,
-    report: Callable[[], None] = lambda: None,
+    report: Callable[[], None],
 ) -> float:
     """Run a script of this folder to its end, and give its peak memory in MiB."""
     environment = dict(os.environ, PYTHONUNBUFFERED="1")

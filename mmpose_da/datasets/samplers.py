@@ -6,6 +6,7 @@ import numpy as np
 from mmpose.registry import DATA_SAMPLERS
 from torch.utils.data import Sampler
 
+from ..seeding import SeededBatch
 from .mixed_domain_dataset import MixedDomainDataset
 
 
@@ -30,7 +31,11 @@ class MixedDomainBatchSampler(Sampler):
     people are seen. What an epoch yields depends on (seed, epoch) alone.
 
     Ranks divide the batch: with the same number of samples in all, what several ranks
-    see together in a step is what one alone would see.
+    see together in a step is what one alone would see. That includes the random
+    transforms of a :class:`MixedDomainDataset`: a batch is a
+    :class:`~mmpose_da.seeding.SeededBatch`, whose seeds depend on the sampler's seed,
+    the epoch, the number of the batch in it, the domain, and the place among all
+    samples of the domain in the step.
 
     Args:
         sampler (Sampler): MMEngine's ``DefaultSampler``, from which dataset, seed,
@@ -42,6 +47,10 @@ class MixedDomainBatchSampler(Sampler):
             batch is filled up with its next permutation. Defaults to None, which means
             the first domain.
         drop_last (bool): Taken for MMEngine's sake; all batches are full.
+
+    Attributes:
+        first_batch (int): The number of the batch that the next iterator starts with,
+            to go on in the middle of an epoch. It is for one iterator: 0 again after.
 
     Raises:
         TypeError: The dataset is no :class:`MixedDomainDataset`.
@@ -64,7 +73,9 @@ class MixedDomainBatchSampler(Sampler):
                 f"is a {type(dataset).__name__}"
             )
         counts = dict(samples_per_domain)
-        if set(counts) != set(dataset.domains) or min(counts.values()) < 1:
+        if set(counts) != set(dataset.domains) or not all(
+            isinstance(count, int) and count > 0 for count in counts.values()
+        ):
             raise ValueError(
                 f"samples_per_domain={counts} must give at least one sample of each "
                 f"domain of the dataset, which has {dataset.domains}"
@@ -85,26 +96,32 @@ class MixedDomainBatchSampler(Sampler):
         position = dataset.domains.index(epoch_domain)
         world_count = self.counts[position] * sampler.world_size
         self.num_batches = -(-self.sizes[position] // world_count)
+        self.first_batch = 0
 
     def __len__(self) -> int:
         """Batches of one rank in an epoch."""
         return self.num_batches
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[SeededBatch]:
+        first, self.first_batch = self.first_batch, 0
         rank, world_size = self.sampler.rank, self.sampler.world_size
         streams, offset = [], 0
         for domain, (size, count) in enumerate(
             zip(self.sizes, self.counts, strict=True)
         ):
             taken = self._taken_before(size, self.num_batches * count * world_size)
+            taken += first * count * world_size
             streams.append(self._stream(domain, size, taken, offset))
             offset += size
-        for _ in range(self.num_batches):
-            batch = []
-            for stream, count in zip(streams, self.counts, strict=True):
-                world = [next(stream) for _ in range(count * world_size)]
-                batch += world[rank * count : (rank + 1) * count]
-            yield batch
+        for number in range(first, self.num_batches):
+            step = self.sampler.seed, self.sampler.epoch, number
+            indices, seeds = [], []
+            for domain, count in enumerate(self.counts):
+                world = [next(streams[domain]) for _ in range(count * world_size)]
+                share = range(rank * count, (rank + 1) * count)
+                indices += [world[place] for place in share]
+                seeds += [(*step, domain, place) for place in share]
+            yield SeededBatch(indices, seeds)
 
     def _taken_before(self, size: int, per_epoch: int) -> int:
         """How far a domain's stream has come before the present epoch."""

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from mmengine.dist import all_reduce_params, get_world_size
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 from torch import nn
 
 from ...models.adaptations import MeanTeacher
+from .unwrap import model_of
 
 
 @HOOKS.register_module()
@@ -23,7 +23,7 @@ class EMATeacherHook(Hook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        model = self._model(runner)
+        model = model_of(runner)
         teachers = self._teachers(model)
         if not teachers:
             raise ValueError(
@@ -42,7 +42,7 @@ class EMATeacherHook(Hook):
         outputs: dict | None = None,
     ) -> None:
         if runner.optim_wrapper.should_update():  # not while gradients add up
-            self.update(self._model(runner))
+            self.update(model_of(runner))
 
     def update(self, model: nn.Module) -> None:
         """Move the teachers of an estimator one step."""
@@ -54,11 +54,6 @@ class EMATeacherHook(Hook):
                     [buffer for buffer in buffers if buffer.is_floating_point()],
                     op="mean",
                 )
-
-    @staticmethod
-    def _model(runner: Runner) -> nn.Module:
-        model = runner.model
-        return model.module if is_model_wrapper(model) else model
 
     @staticmethod
     def _teachers(model: nn.Module) -> list[MeanTeacher]:

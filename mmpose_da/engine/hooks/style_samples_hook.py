@@ -5,10 +5,11 @@ from pathlib import Path
 import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 from torchvision.utils import save_image
+
+from .unwrap import model_of
 
 
 @HOOKS.register_module()
@@ -50,8 +51,7 @@ class StyleSamplesHook(Hook):
     @torch.no_grad()
     def write(self, runner: Runner, data_batch: dict) -> None:
         """Write the picture of a batch as the data loader gives it."""
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = model_of(runner)
         data = model.data_preprocessor(data_batch)
         count = len(data["inputs"])
         rows = torch.linspace(0, count - 1, min(count, self.num_images)).round().long()

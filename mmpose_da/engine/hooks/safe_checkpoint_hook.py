@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections import deque
+
+import torch
+from mmengine.dist import all_reduce_params, get_world_size, is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+from mmpose.registry import HOOKS
+
+from .unwrap import model_of
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """MMEngine's checkpoints, of which there is always one to go on from exactly.
+
+    - A file is written as a whole or not at all
+      (:class:`~mmpose_da.engine.AtomicLocalBackend`).
+    - An old checkpoint is removed when the new one is on the disk, not before.
+    - Gradients that are being accumulated are saved, and given back by a resume.
+    - What several processes have of their own, such gradients and floating-point
+      buffers like the statistics of batch normalisation, is averaged over them first:
+      a checkpoint holds one of each, which a resume gives to all of them.
+
+    ``tools/train.py`` takes this hook instead of MMEngine's. The arguments are those of
+    :class:`mmengine.hooks.CheckpointHook`; ``backend_args`` defaults to
+    ``dict(backend='atomic')``.
+    """
+
+    def __init__(self, *args, backend_args: dict | None = None, **kwargs) -> None:
+        backend_args = backend_args or dict(backend="atomic")
+        super().__init__(*args, backend_args=backend_args, **kwargs)
+        self._gradients: dict[str, torch.Tensor] = {}
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        self._gradients = checkpoint.get("gradients", {})
+
+    def before_train(self, runner: Runner) -> None:
+        super().before_train(runner)
+        if runner.iter > 0:  # resumed, not loaded to start from
+            for name, parameter in model_of(runner).named_parameters():
+                if name in self._gradients:
+                    parameter.grad = self._gradients[name].to(parameter)
+        self._gradients = {}
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        accumulated = _accumulated_gradients(runner)
+        if accumulated:
+            checkpoint["gradients"] = {k: v.cpu() for k, v in accumulated.items()}
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        if get_world_size() > 1:
+            buffers = [b for b in model_of(runner).buffers() if b.is_floating_point()]
+            own = [*buffers, *_accumulated_gradients(runner).values()]
+            all_reduce_params(own, op="mean")
+
+        outdated = []
+        if self.max_keep_ckpts > 0:
+            ids = [i for i in self.keep_ckpt_ids if i != step] + [step]
+            outdated = ids[: -self.max_keep_ckpts]
+            self.keep_ckpt_ids = deque(ids, self.max_keep_ckpts)
+            # With the outdated ones: killed before it removes them, a training does it
+            # when it is resumed.
+            runner.message_hub.update_info("keep_ckpt_ids", ids)
+        self.last_ckpt = self._path(step)
+        runner.message_hub.update_info("last_ckpt", self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir,
+            self.filename_tmpl.format(step),
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        if is_main_process():
+            pointer = self.file_backend.join_path(runner.work_dir, "last_checkpoint")
+            self.file_backend.put(self.last_ckpt.encode(), pointer)
+            for old in outdated:
+                path = self._path(old)
+                if self.file_backend.isfile(path):
+                    self.file_backend.remove(path)
+
+    def _path(self, step: int) -> str:
+        name = self.filename_tmpl.format(step)
+        return self.file_backend.join_path(self.out_dir, name)
+
+
+def _accumulated_gradients(runner: Runner) -> dict[str, torch.Tensor]:
+    """Gradients that wait for those of the next iterations, by parameter."""
+    if runner.optim_wrapper.should_update():
+        return {}
+    parameters = dict(model_of(runner).named_parameters())
+    for parameter in parameters.values():
+        if parameter.requires_grad and parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)  # as on other ranks
+    return {k: p.grad for k, p in parameters.items() if p.requires_grad}

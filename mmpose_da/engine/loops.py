@@ -1,0 +1,172 @@
+"""Training loops that go on after a kill as if there had been none."""
+
+from __future__ import annotations
+
+import bisect
+import logging
+from collections.abc import Iterator
+
+from mmengine.dist import get_rank
+from mmengine.logging import print_log
+from mmengine.runner import EpochBasedTrainLoop
+from mmpose.registry import LOOPS
+from torch import nn
+
+from ..datasets import MixedDomainBatchSampler
+from ..seeding import seed_all
+
+
+@LOOPS.register_module()
+class ExactEpochBasedTrainLoop(EpochBasedTrainLoop):
+    """MMEngine's loop over epochs, resumed exactly.
+
+    A training that was killed at any moment and is resumed ends with the weights, the
+    loss history and the metrics of one that was not, bit for bit as far as PyTorch's
+    operations are deterministic (``randomness.deterministic``).
+
+    For this the state of the random generators isn't saved. Every iteration seeds them
+    by the training's seed, the rank and its number, and every sample by its place in
+    the batches of all ranks (see :class:`~mmpose_da.datasets.MixedDomainBatchSampler`),
+    so that neither the number of workers nor what has been drawn before makes a
+    difference. The loader begins with the next batch, in the middle of an epoch, too;
+    nothing is read again. A validation that was due when the training was killed is
+    made up for.
+
+    ``tools/train.py`` takes this loop instead of MMEngine's. The arguments are those of
+    :class:`mmengine.runner.EpochBasedTrainLoop`.
+
+    Raises:
+        ValueError: The data loader has no ``MixedDomainBatchSampler``.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if not isinstance(self.dataloader.batch_sampler, MixedDomainBatchSampler):
+            raise ValueError(
+                f"{type(self).__name__} needs train_dataloader.batch_sampler to be a "
+                "'MixedDomainBatchSampler'; with another one take MMEngine's loop"
+            )
+
+    def run(self) -> nn.Module:
+        self._begin()
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            self._decide_current_val_interval()
+            self._validate_if_due()
+        self.runner.call_hook("after_train")
+        return self.runner.model
+
+    def run_epoch(self) -> None:
+        self.runner.call_hook("before_train_epoch")
+        self.runner.model.train()
+        first = self._first_batch()
+        for idx, data_batch in enumerate(self._batches(self._epoch, first), first):
+            self.run_iter(idx, data_batch)
+        self.runner.call_hook("after_train_epoch")
+        self._epoch += 1
+
+    def run_iter(self, idx: int, data_batch: dict) -> None:
+        seed_all(self._sampler.seed, get_rank(), self._iter)
+        super().run_iter(idx, data_batch)
+
+    @property
+    def _sampler(self):
+        return self.dataloader.batch_sampler.sampler
+
+    def _begin(self) -> None:
+        """Take up what a resumed training left."""
+        self.runner.call_hook("before_train")
+        # Without a seed in the config every start would shuffle in another way.
+        hub = self.runner.message_hub
+        self._sampler.seed = hub.get_info("sampler_seed", self._sampler.seed)
+        hub.update_info("sampler_seed", self._sampler.seed)
+        self._decide_current_val_interval()
+        self._validate_if_due()
+
+    def _first_batch(self) -> int:
+        """Where the present epoch goes on."""
+        size = len(self.dataloader)
+        first = self._iter - self._epoch * size
+        if 0 <= first <= size:
+            return first
+        print_log(
+            f"epoch {self._epoch + 1} starts at its first batch: with {size} batches "
+            f"an epoch, {self._iter} iterations are not a part of it; has the size or "
+            "the number of the batches changed?",
+            "current",
+            level=logging.WARNING,
+        )
+        return 0
+
+    def _batches(self, epoch: int, first: int) -> Iterator[dict]:
+        """The batches of an epoch, from a number on."""
+        self._sampler.set_epoch(epoch)
+        self.dataloader.batch_sampler.first_batch = first
+        yield from self.dataloader
+
+    def _progress(self) -> tuple[int, int]:
+        """What is done and what there is to do, in the unit of ``val_interval``."""
+        return self._epoch, self._max_epochs
+
+    def _validate_if_due(self) -> None:
+        """Validate after what is done, once: a checkpoint may be older than that."""
+        done, end = self._progress()
+        hub = self.runner.message_hub
+        if (
+            self.runner.val_loop is not None
+            and done >= max(self.val_begin, 1)
+            and (done % self.val_interval == 0 or done == end)
+            and hub.get_info("last_validation") != done
+        ):
+            hub.update_info("last_validation", done)
+            self.runner.val_loop.run()
+
+
+@LOOPS.register_module()
+class ExactIterBasedTrainLoop(ExactEpochBasedTrainLoop):
+    """MMEngine's loop over iterations, resumed exactly.
+
+    As :class:`ExactEpochBasedTrainLoop`; for hooks the training is one epoch. The
+    arguments are those of :class:`mmengine.runner.IterBasedTrainLoop`.
+    """
+
+    def __init__(
+        self,
+        runner,
+        dataloader,
+        max_iters: int,
+        val_begin: int = 1,
+        val_interval: int = 1000,
+        dynamic_intervals: list[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__(
+            runner, dataloader, 1, val_begin, val_interval, dynamic_intervals
+        )
+        self._max_iters = max_iters
+
+    def run(self) -> nn.Module:
+        self._begin()
+        self.runner.call_hook("before_train_epoch")
+        batches = self._endless_batches()
+        while self._iter < self._max_iters and not self.stop_training:
+            self.runner.model.train()
+            self.run_iter(self._iter, next(batches))
+            self._decide_current_val_interval()
+            self._validate_if_due()
+        self.runner.call_hook("after_train_epoch")
+        self.runner.call_hook("after_train")
+        return self.runner.model
+
+    def _endless_batches(self) -> Iterator[dict]:
+        """The batches from the present iteration on, epoch after epoch."""
+        epoch, first = divmod(self._iter, len(self.dataloader))
+        while True:
+            yield from self._batches(epoch, first)
+            epoch, first = epoch + 1, 0
+
+    def _progress(self) -> tuple[int, int]:
+        return self._iter, self._max_iters
+
+    def _decide_current_val_interval(self) -> None:
+        step = bisect.bisect(self.dynamic_milestones, self._iter + 1)
+        self.val_interval = self.dynamic_intervals[step - 1]

@@ -1,0 +1,127 @@
+"""Loops that are interrupted, resumed, and end as if they had not been."""
+
+import pytest
+from killed_run import Kill, Trainings
+from mmengine.config import Config
+from mmengine.runner import Runner
+from tiny_run import SSDA, UDA, run_config
+
+from mmpose_da.datasets import MixedDomainDataset
+from mmpose_da.engine import find_checkpoint, make_exact
+
+
+def by_iter(cfg: Config, max_iters: int = 7, interval: int = 2) -> Config:
+    """As many iterations, validated and saved every few."""
+    cfg.train_cfg = dict(by_epoch=False, max_iters=max_iters, val_interval=interval)
+    cfg.default_hooks.checkpoint.update(interval=interval, by_epoch=False)
+    cfg.log_processor = dict(by_epoch=False)
+    return cfg
+
+
+@pytest.fixture(params=["epochs", "iterations"])
+def trainings(request, tmp_path, coco, mpii):
+    cfg = run_config(tmp_path, coco, mpii, SSDA, dict(ratio=0.5), max_epochs=3)
+    cfg.default_hooks.checkpoint.update(
+        save_best="PCKh@0.5 (12 joints)", rule="greater", max_keep_ckpts=2
+    )
+    return Trainings(by_iter(cfg) if request.param == "iterations" else cfg)
+
+
+def test_interrupted_anywhere_it_ends_the_same(trainings, tmp_path, compare):
+    trainings(tmp_path / "through")
+    killed = tmp_path / "killed"
+    trainings(killed, Kill(iterations=1))  # before the first checkpoint
+    assert find_checkpoint(killed) is None
+    trainings(killed, Kill(validations=0))
+    trainings(killed, Kill(iterations=5))
+    trainings(killed, Kill(validations=1))
+    trainings(killed)
+    assert compare(tmp_path / "through", killed) == []
+    # It isn't the same whatever happens.
+    trainings(tmp_path / "other", randomness=dict(seed=1))
+    assert compare(tmp_path / "through", tmp_path / "other")
+
+
+def test_the_number_of_workers_makes_no_difference(trainings, tmp_path, compare):
+    trainings(tmp_path / "none")
+    loader = {"train_dataloader.num_workers": 2}
+    trainings(tmp_path / "two", **loader)
+    assert compare(tmp_path / "none", tmp_path / "two") == []
+
+
+def test_nothing_is_loaded_again(trainings, tmp_path, monkeypatch):
+    trainings(tmp_path / "run", Kill(iterations=5))
+    loaded = []
+    prepare = MixedDomainDataset.prepare_data
+    monkeypatch.setattr(
+        MixedDomainDataset,
+        "prepare_data",
+        lambda self, i: loaded.append(i) or prepare(self, i),
+    )
+    runner = trainings(tmp_path / "run")
+    done = 3 if trainings.cfg.train_cfg.by_epoch else 4  # at the last checkpoint
+    assert len(loaded) == 4 * (runner.max_iters - done)
+
+
+def test_an_epoch_goes_on_in_its_middle(tmp_path, coco, mpii, compare):
+    cfg = run_config(tmp_path, coco, mpii, UDA)
+    cfg.default_hooks.checkpoint.update(interval=2, by_epoch=False)
+    trainings = Trainings(cfg)
+    trainings(tmp_path / "through")
+    trainings(tmp_path / "killed", Kill(iterations=2))
+    trainings(tmp_path / "killed", Kill(iterations=5))
+    trainings(tmp_path / "killed")
+    assert compare(tmp_path / "through", tmp_path / "killed") == []
+
+
+def test_a_changed_batch_starts_the_epoch_anew(tmp_path, coco, mpii):
+    cfg = run_config(tmp_path, coco, mpii, UDA)
+    trainings = Trainings(cfg)
+    trainings(tmp_path / "run", Kill(iterations=4))
+    runner = trainings(
+        tmp_path / "run",
+        **{
+            "train_dataloader.batch_size": 2,
+            "train_dataloader.batch_sampler.samples_per_domain": dict(
+                source=1, target_unlabeled=1
+            ),
+        },
+    )
+    assert runner.iter == 3 + 6
+
+
+def test_without_a_seed_the_one_that_was_drawn_is_kept(tmp_path, coco, mpii):
+    cfg = by_iter(run_config(tmp_path, coco, mpii, UDA))
+    cfg.randomness = dict(seed=None, diff_rank_seed=True)
+    trainings = Trainings(cfg)
+    trainings(tmp_path / "run", Kill(iterations=3))
+    seeds = [
+        trainings(tmp_path / name, hook).train_loop.dataloader.batch_sampler.sampler.seed
+        for name, hook in (
+            ("run", Kill(iterations=3)),
+            ("run", Kill(iterations=5)),
+            ("run", None),
+            ("another", None),
+        )
+    ]
+    assert seeds[0] == seeds[1] == seeds[2] != seeds[3]
+
+
+def test_gradients_that_add_up_are_kept(tmp_path, coco, mpii, compare):
+    cfg = by_iter(run_config(tmp_path, coco, mpii, UDA), max_iters=8)
+    cfg.optim_wrapper.accumulative_counts = 3
+    trainings = Trainings(cfg)
+    trainings(tmp_path / "through")
+    trainings(tmp_path / "killed", Kill(iterations=5))  # goes on from 4, which is 3 + 1
+    trainings(tmp_path / "killed")
+    assert compare(tmp_path / "through", tmp_path / "killed") == []
+
+
+def test_another_batch_sampler_is_an_error(tmp_path, coco, mpii):
+    cfg = run_config(tmp_path, coco, mpii, UDA)
+    del cfg.train_dataloader["batch_sampler"]
+    make_exact(cfg)
+    assert cfg.train_cfg.by_epoch  # MMEngine's
+    cfg.train_cfg = dict(type="ExactEpochBasedTrainLoop", max_epochs=1)
+    with pytest.raises(ValueError, match="MixedDomainBatchSampler"):
+        Runner.from_cfg(cfg).train()

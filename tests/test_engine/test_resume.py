@@ -1,0 +1,134 @@
+"""What a training is resumed with: its config and its checkpoint."""
+
+import os
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmpose_da.engine import find_checkpoint, make_exact
+
+
+def config(**train_cfg) -> Config:
+    return Config(
+        dict(
+            train_cfg=train_cfg,
+            train_dataloader=dict(batch_sampler=dict(type="MixedDomainBatchSampler")),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "given, wanted",
+    [
+        (dict(by_epoch=True), dict(type="ExactEpochBasedTrainLoop")),
+        (dict(by_epoch=False), dict(type="ExactIterBasedTrainLoop")),
+        (dict(type="EpochBasedTrainLoop"), dict(type="ExactEpochBasedTrainLoop")),
+        (dict(type="IterBasedTrainLoop"), dict(type="ExactIterBasedTrainLoop")),
+        (dict(type="MyLoop"), dict(type="MyLoop")),
+    ],
+)
+def test_the_loop_of_mmengine_becomes_exact(given, wanted):
+    cfg = config(**given, max_epochs=3)
+    make_exact(cfg)
+    assert cfg.train_cfg == dict(wanted, max_epochs=3)
+
+
+def test_other_batches_keep_their_loop():
+    cfg = config(by_epoch=True, max_epochs=3)
+    cfg.train_dataloader.batch_sampler.type = "MyBatchSampler"
+    make_exact(cfg)
+    assert cfg.train_cfg == dict(by_epoch=True, max_epochs=3)
+
+
+@pytest.mark.parametrize(
+    "given, wanted",
+    [
+        (dict(), dict(type="SafeCheckpointHook", interval=1)),
+        (
+            dict(checkpoint=dict(type="CheckpointHook", interval=5)),
+            dict(type="SafeCheckpointHook", interval=5),
+        ),
+        (dict(checkpoint=dict(type="MyHook")), dict(type="MyHook")),
+        (dict(checkpoint=None), None),
+    ],
+)
+def test_the_checkpoint_hook_of_mmengine_becomes_safe(given, wanted):
+    cfg = config(by_epoch=True)
+    cfg.default_hooks = given
+    make_exact(cfg)
+    assert cfg.default_hooks.checkpoint == wanted
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write checkpoints, each a minute after the one before."""
+    times = iter(range(1_000_000, 2_000_000, 60))
+
+    def write_checkpoint(name: str, optimizer: bool = True) -> str:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = dict(state_dict=dict(weight=torch.ones(1000)))
+        torch.save(dict(content, optimizer=dict()) if optimizer else content, path)
+        now = next(times)
+        os.utime(path, (now, now))
+        return str(path)
+
+    return write_checkpoint
+
+
+def point_to(folder, path) -> None:
+    (folder / "last_checkpoint").write_text(str(path))
+
+
+def test_there_may_be_none(tmp_path, write):
+    assert find_checkpoint(tmp_path / "no_folder") is None
+    assert find_checkpoint(tmp_path) is None
+    write("best_PCK_epoch_1.pth", optimizer=False)
+    assert find_checkpoint(tmp_path) is None
+
+
+def test_the_one_that_is_named_counts(tmp_path, write):
+    named, _ = write("epoch_1.pth"), write("epoch_2.pth")
+    point_to(tmp_path, named)
+    assert find_checkpoint(tmp_path) == named
+    point_to(tmp_path, "/where/it/was/epoch_1.pth")
+    assert find_checkpoint(tmp_path) == named
+    # Killed between the checkpoint and its name, or before the first name.
+    point_to(tmp_path, "")
+    assert find_checkpoint(tmp_path) == str(tmp_path / "epoch_2.pth")
+    (tmp_path / "last_checkpoint").unlink()
+    assert find_checkpoint(tmp_path) == str(tmp_path / "epoch_2.pth")
+
+
+def test_checkpoints_may_have_a_folder_of_their_own(tmp_path, write):
+    path = write("elsewhere/run/epoch_1.pth")
+    (tmp_path / "run").mkdir()
+    point_to(tmp_path / "run", path)
+    assert find_checkpoint(tmp_path / "run") == path
+
+
+@pytest.mark.parametrize("size", [0, 100, 3000, -1], ids=str)
+def test_a_damaged_one_is_told_and_the_one_before_taken(tmp_path, write, capsys, size):
+    write("epoch_1.pth")
+    before, latest = write("epoch_2.pth"), write("epoch_3.pth")
+    point_to(tmp_path, latest)
+    content = bytearray((tmp_path / "epoch_3.pth").read_bytes())
+    if size < 0:
+        content[2000] ^= 1  # one bit of the weights
+        (tmp_path / "epoch_3.pth").write_bytes(content)
+    else:
+        (tmp_path / "epoch_3.pth").write_bytes(content[:size])
+    told = []
+    assert find_checkpoint(tmp_path) == before
+    told = capsys.readouterr()
+    assert f"{latest} can't be read" in told.out + told.err
+    assert f"going on from {before}" in told.out + told.err
+
+
+def test_a_training_does_not_start_anew_over_damaged_checkpoints(tmp_path, write):
+    for name in ("epoch_1.pth", "epoch_2.pth"):
+        write(name)
+        (tmp_path / name).write_bytes(b"not a checkpoint")
+    with pytest.raises(RuntimeError, match=r"(?s)epoch_2.*epoch_1.*start anew"):
+        find_checkpoint(tmp_path)

@@ -1,0 +1,237 @@
+"""Kill a training at random moments, resume it, and compare it with one that was not.
+
+The training is that of ``tools/train.py``. It is killed (SIGKILL) while it starts, in
+an iteration, in a save and in a validation, and resumed, several times in a run. What
+it ends with must be what the training that ran through ended with, bit for bit:
+weights, teacher, optimizer, schedulers, history of the losses, metrics, log, and the
+files that are left. The exit code is 1 if it isn't.
+"""
+
+import argparse
+import multiprocessing
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import _runs
+import numpy as np
+import torch
+import train
+from _cli import existing_file
+from mmengine.hooks import Hook
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader, Runner
+
+from mmpose_da.engine import find_checkpoint
+
+PHASES = ("start", "iteration", "save", "validation")
+#: What no two runs have in common.
+CLOCKS = ("time", "data_time", "memory")
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    option = parser.add_argument
+    option("config", type=existing_file)
+    option("--kills", type=int, default=20, help="at least so many, in all runs")
+    option("--kills-per-run", type=int, default=5, help="at most so many in a run")
+    option("--seed", type=int, default=0, help="of the moments")
+    option("--threads", type=int, default=1, help="CPU threads of a training")
+    option("--work-dir", type=Path, help="kept if it is given, or if runs differ")
+    help = "further options of tools/train.py, after --"
+    option("options", nargs="*", metavar="OPTION", help=help)
+    return parser.parse_args(argv)
+
+
+class PhaseHook(Hook):
+    """Tells another process what a training is doing.
+
+    Args:
+        entered (Array): How often each of :data:`PHASES` was entered; after these the
+            index of the present one.
+        seconds (Array): How long each lasted in all.
+    """
+
+    priority = "VERY_HIGH"
+
+    def __init__(self, entered: Sequence[int], seconds: Sequence[float]) -> None:
+        self.entered, self.seconds = entered, seconds
+        self.since = time.perf_counter()
+        self.enter("start")
+
+    def enter(self, phase: str) -> None:
+        now = time.perf_counter()
+        self.seconds[self.entered[-1]] += now - self.since
+        self.since = now
+        self.entered[PHASES.index(phase)] += 1
+        self.entered[-1] = PHASES.index(phase)
+
+    def before_train_iter(self, *args, **kwargs) -> None:
+        self.enter("iteration")
+
+    def before_save_checkpoint(self, *args, **kwargs) -> None:
+        self.enter("save")
+
+    def before_val(self, *args, **kwargs) -> None:
+        self.enter("validation")
+
+
+def run_training(
+    argv: list[str], log: Path, threads: int, entered: Sequence, seconds: Sequence
+) -> None:
+    """Train, in this process, as ``tools/train.py`` does."""
+    sys.stdout = sys.stderr = open(log, "a", buffering=1)
+    torch.set_num_threads(threads)
+    hook = PhaseHook(entered, seconds)
+    runner = Runner.from_cfg(train.make_config(train.parse_args(argv)))
+    runner.register_hook(hook)
+    runner.train()
+
+
+class Trainings:
+    """Starts and kills trainings of a config."""
+
+    def __init__(self, args: argparse.Namespace, rng: random.Random) -> None:
+        self.args, self.rng = args, rng
+        # Forked from a server that has imported everything and computed nothing.
+        self.context = multiprocessing.get_context("forkserver")
+        self.context.set_forkserver_preload(["train"])
+        self.seconds: list[float] = []  # that a phase lasts, once one ran through
+
+    def attempt(self, work_dir: Path, kill: bool) -> str | None:
+        """Train or go on; give the phase in which it was killed, None at the end."""
+        args = self.args
+        argv = [args.config, "--work-dir", str(work_dir), "--resume", *args.options]
+        entered = self.context.Array("l", len(PHASES) + 1, lock=False)
+        seconds = self.context.Array("d", len(PHASES), lock=False)
+        work_dir.mkdir(parents=True, exist_ok=True)
+        # MMEngine's folder of a start is named by the second.
+        time.sleep(1 - time.time() % 1)
+        log = work_dir / "train.log"
+        process = self.context.Process(
+            target=run_training, args=(argv, log, args.threads, entered, seconds)
+        )
+        process.start()
+        phase = self._kill(process, entered) if kill else None
+        process.join()
+        if phase is None and process.exitcode:
+            raise RuntimeError(
+                f"the training failed with exit code {process.exitcode}; see {log}"
+            )
+        if not self.seconds:
+            self.seconds = [s / max(n, 1) for s, n in zip(seconds, entered[:-1])]
+        return phase
+
+    def _kill(self, process: multiprocessing.Process, entered: Sequence) -> str | None:
+        """Kill in a random phase; None if the training ended before."""
+        phase = self.rng.randrange(len(PHASES))
+        times = 1 if phase == 0 else self.rng.randint(1, 3)
+        while entered[phase] < times:
+            if not process.is_alive():
+                return None
+            time.sleep(1e-4)
+        time.sleep(self.rng.uniform(0, self.seconds[phase]))
+        if not process.is_alive():
+            return None
+        process.kill()
+        return PHASES[entered[-1]]
+
+
+def outcome(work_dir: Path) -> dict[str, Any]:
+    """What a training ended with, without clocks and paths."""
+    path = find_checkpoint(work_dir)
+    content = CheckpointLoader.load_checkpoint(path, "cpu", "silent")
+    hub = content.pop("message_hub")
+    meta = content.pop("meta")
+    return dict(
+        content,
+        meta={key: meta[key] for key in ("epoch", "iter", "seed")},
+        history={
+            key: value.data
+            for key, value in hub["log_scalars"].items()
+            if key.rpartition("/")[2] not in CLOCKS
+        },
+        state={k: v for k, v in hub["runtime_info"].items() if not _is_text(v)},
+        log=[
+            {key: value for key, value in line.items() if key not in CLOCKS}
+            for line in _runs.scalars(work_dir)
+        ],
+        files=sorted(p.name for p in work_dir.glob("*") if _is_file_of_training(p)),
+    )
+
+
+def _is_text(value: Any) -> bool:
+    """Texts of the hub are paths, times and the config with the work directory."""
+    return isinstance(value, str)
+
+
+def _is_file_of_training(path: Path) -> bool:
+    return path.suffix in (".pth", ".tmp")
+
+
+def differences(a: Any, b: Any, path: str = "") -> Iterator[str]:
+    """Where two nested values are not the same, bit for bit."""
+    if isinstance(a, HistoryBuffer):
+        a, b = a.data, b.data
+    if type(a) is not type(b):
+        yield f"{path}: {type(a).__name__} and {type(b).__name__}"
+    elif isinstance(a, dict):
+        for key in sorted(a.keys() | b.keys(), key=str):
+            if key in a and key in b:
+                yield from differences(a[key], b[key], f"{path}.{key}")
+            else:
+                yield f"{path}.{key}: only in one of them"
+    elif isinstance(a, (list, tuple)):
+        if len(a) != len(b):
+            yield f"{path}: {len(a)} and {len(b)} entries"
+        for i, (x, y) in enumerate(zip(a, b, strict=False)):
+            yield from differences(x, y, f"{path}[{i}]")
+    elif isinstance(a, (torch.Tensor, np.ndarray)):
+        a, b = np.asarray(a), np.asarray(b)
+        if a.dtype != b.dtype or a.shape != b.shape or a.tobytes() != b.tobytes():
+            yield f"{path}: other values"
+    elif a != b and not (a != a and b != b):
+        yield f"{path}: {a!r} and {b!r}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Kill, compare, and print how often."""
+    args = parse_args(argv)
+    root = args.work_dir or Path(tempfile.mkdtemp(prefix="kill_and_resume_"))
+    trainings = Trainings(args, random.Random(args.seed))
+    trainings.attempt(root / "through", kill=False)
+    expected = outcome(root / "through")
+
+    kills, runs = Counter(), 0
+    while kills.total() < args.kills:
+        runs += 1
+        work_dir = root / f"run_{runs}"
+        for _ in range(args.kills_per_run):
+            phase = trainings.attempt(work_dir, kill=True)
+            if phase is None:
+                break
+            kills[phase] += 1
+        else:
+            trainings.attempt(work_dir, kill=False)
+        found = list(differences(expected, outcome(work_dir)))
+        if found:
+            print(f"{work_dir} differs from {root / 'through'}:", *found[:20], sep="\n")
+            return 1
+        shutil.rmtree(work_dir)
+        print(f"run {runs}: the same after {kills.total()} kills in all", flush=True)
+    if args.work_dir is None:
+        shutil.rmtree(root)
+    by_phase = ", ".join(f"{kills[phase]} in '{phase}'" for phase in PHASES)
+    print(f"{kills.total()} kills ({by_phase}) in {runs} runs: all ended the same")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
