@@ -1,3 +1,23 @@
-from .hooks import EMATeacherHook, StyleSamplesHook
+from .atomic_backend import AtomicLocalBackend
+from .hooks import (
+    CheckpointMatchHook,
+    EMATeacherHook,
+    NonFiniteHook,
+    SafeCheckpointHook,
+    StyleSamplesHook,
+)
+from .loops import ExactEpochBasedTrainLoop, ExactIterBasedTrainLoop
+from .resume import find_checkpoint, make_exact
 
-__all__ = ["EMATeacherHook", "StyleSamplesHook"]
+__all__ = [
+    "AtomicLocalBackend",
+    "CheckpointMatchHook",
+    "EMATeacherHook",
+    "ExactEpochBasedTrainLoop",
+    "ExactIterBasedTrainLoop",
+    "NonFiniteHook",
+    "SafeCheckpointHook",
+    "StyleSamplesHook",
+    "find_checkpoint",
+    "make_exact",
+]

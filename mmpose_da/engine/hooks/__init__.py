@@ -1,4 +1,13 @@
+from .checkpoint_match_hook import CheckpointMatchHook
 from .ema_teacher_hook import EMATeacherHook
+from .non_finite_hook import NonFiniteHook
+from .safe_checkpoint_hook import SafeCheckpointHook
 from .style_samples_hook import StyleSamplesHook
 
-__all__ = ["EMATeacherHook", "StyleSamplesHook"]
+__all__ = [
+    "CheckpointMatchHook",
+    "EMATeacherHook",
+    "NonFiniteHook",
+    "SafeCheckpointHook",
+    "StyleSamplesHook",
+]

@@ -4,6 +4,7 @@ from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from ..layers.numerics import full_precision, promote
 from ..layers.semantic_graph_conv import (
     SemanticGraphBlock,
     SemanticGraphUnit,
@@ -18,7 +19,8 @@ class TopologyHead(BaseModule):
     Section 3.4 of Xu et al., "Alleviating Human-level Shift: A Robust Domain Adaptation
     Method for Multi-person Pose Estimation", ACM MM 2020: joints are the nodes of the
     skeleton graph; a graph convolution, ``num_blocks`` residual blocks with non-local
-    layers, and a last 1x1 convolution over the nodes without norm and activation.
+    layers, and a last 1x1 convolution over the nodes without norm and activation. A
+    graph of joints is small: it is computed in float32 under autocast, too.
 
     A loss that only pulls representations together is minimised by a constant one;
     :meth:`readout` is the guard: it must read the joints' coordinates off the
@@ -66,7 +68,8 @@ class TopologyHead(BaseModule):
         Returns:
             Tensor: Shape (B, K, out_channels).
         """
-        return self.output(self.blocks(self.input(features)))
+        with full_precision(features):
+            return self.output(self.blocks(self.input(promote(features))))
 
     def readout(self, topology: Tensor) -> Tensor:
         """Read the joints' coordinates off their representation, joint by joint.
@@ -78,4 +81,5 @@ class TopologyHead(BaseModule):
             Tensor: (x, y) in units of the heatmap's width and height, so that [0, 1]
             spans the heatmap; shape (B, K, 2).
         """
-        return self.coordinates(topology)
+        with full_precision(topology):
+            return self.coordinates(promote(topology))

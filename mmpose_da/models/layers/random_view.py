@@ -9,6 +9,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
+from .numerics import full_precision
 from .warp import affine_matrices, warp
 
 # Luma of an RGB colour (ITU-R BT.601), as in torchvision.
@@ -38,7 +39,8 @@ class View:
             tuple[Tensor, Tensor]: Matrices (B, 3, 3), and (B,) whether one is the
             mirror image of the other.
         """
-        matrices = other.matrices @ torch.linalg.inv(self.matrices)
+        with full_precision(self.matrices):
+            matrices = other.matrices @ torch.linalg.inv(self.matrices)
         return matrices, self.flipped ^ other.flipped
 
 
@@ -105,18 +107,19 @@ class RandomView(nn.Module):
     @torch.no_grad()
     def forward(self, crops: Tensor) -> View:
         """Make a view of crops (B, 3, H, W), RGB in [0, 1]."""
-        images = crops
-        if self.brightness or self.contrast or self.saturation or self.hue:
-            images = self._change_colours(images)
-        if self.blur[1] > 0:
-            # Not on the device, which would have to be waited for.
-            sigma = max(torch.empty(()).uniform_(*self.blur).item(), 1e-3)
-            images = gaussian_blur(images, 2 * math.ceil(2 * sigma) + 1, sigma)
-        matrices, flipped = self._geometry(crops)
-        if self._moves():
-            images = warp(images, matrices)
-        if self.noise:
-            images = images + self.noise * torch.randn_like(images)
+        with full_precision(crops):  # half of it is off by pixels and shades
+            images = crops
+            if self.brightness or self.contrast or self.saturation or self.hue:
+                images = self._change_colours(images)
+            if self.blur[1] > 0:
+                # Not on the device, which would have to be waited for.
+                sigma = max(torch.empty(()).uniform_(*self.blur).item(), 1e-3)
+                images = gaussian_blur(images, 2 * math.ceil(2 * sigma) + 1, sigma)
+            matrices, flipped = self._geometry(crops)
+            if self._moves():
+                images = warp(images, matrices)
+            if self.noise:
+                images = images + self.noise * torch.randn_like(images)
         return View(images.clamp(0, 1), matrices, flipped)
 
     def _moves(self) -> bool:

@@ -4,6 +4,8 @@ from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from ..layers.numerics import empty_sum, full_precision, promote
+
 # An eighth of the channels is the usual width of keys in spatial self-attention
 # (Zhang et al., "Self-Attention Generative Adversarial Networks", ICML 2019).
 _KEY_REDUCTION = 8
@@ -58,7 +60,8 @@ class CAFANeck(BaseModule):
     Image i of a domain is paired with image i of the other one, the shorter side
     cycled. An image of the shorter side thus takes part in several pairs; its own
     output comes from the first of them. When a side is empty, both are returned
-    unchanged. Training only: a single image at test time has no partner.
+    unchanged, with the neck in their graph. Training only: a single image at test time
+    has no partner.
 
     The paper leaves open the width of the keys and any scaling of M, and its value
     convolution is read here as one that both domains share.
@@ -114,9 +117,22 @@ class CAFANeck(BaseModule):
                     f"{name} must be of shape (B, {self.in_channels}, h, w), got "
                     f"{tuple(x.shape)}"
                 )
+        if len(source) == 0 or len(target) == 0:
+            zero = empty_sum(*self.parameters())
+            return source + zero, target + zero
+        # The products are not scaled, and the softmax makes factors of their errors.
+        with full_precision(source):
+            from_target, from_source = self._exchange(
+                promote(source), promote(target)
+            )
+        return (
+            source + (self.source_strength * from_target).to(source.dtype),
+            target + (self.target_strength * from_source).to(target.dtype),
+        )
+
+    def _exchange(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """What each source image takes from its target image, and the reverse."""
         n, m = len(source), len(target)
-        if n == 0 or m == 0:
-            return source, target
         query, key = self.query(source), self.key(target)
         from_target = _attend(
             query, self._cycle(key, n), self._cycle(self.value(target), n), self.scale
@@ -124,10 +140,7 @@ class CAFANeck(BaseModule):
         from_source = _attend(
             key, self._cycle(query, m), self._cycle(self.value(source), m), self.scale
         )
-        return (
-            source + (self.source_strength * from_target).to(source.dtype),
-            target + (self.target_strength * from_source).to(target.dtype),
-        )
+        return from_target, from_source
 
     @staticmethod
     def _cycle(x: Tensor, length: int) -> Tensor:

@@ -102,8 +102,11 @@ def test_identity_at_init_with_a_gradient_for_the_strengths():
 @pytest.mark.parametrize("n, m", [(0, 3), (3, 0), (0, 0)])
 def test_empty_side_leaves_both_unchanged(n, m):
     source, target = maps(n, m)
-    out_source, out_target = build()(source, target)
-    assert out_source is source and out_target is target
+    neck = build()
+    out_source, out_target = neck(source, target)
+    assert torch.equal(out_source, source) and torch.equal(out_target, target)
+    (out_source.sum() + out_target.sum()).backward()
+    assert all((parameter.grad == 0).all() for parameter in neck.parameters())
 
 
 def test_default_width_of_the_keys():

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import all_gather_object, get_rank
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
+from mmpose.registry import HOOKS
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from .unwrap import model_of
+
+#: What in a sample's metainfo tells which one it is.
+NAMES = ("domain", "img_path", "id")
+
+
+@HOOKS.register_module()
+class NonFiniteHook(Hook):
+    """Keeps a loss or a gradient that is not finite away from the model.
+
+    A step of the optimizer with one stops the training with a FloatingPointError or,
+    within a budget, is skipped: weights and the optimizer's state are what they were
+    before it, and so are buffers, such as the statistics of batch normalisation. The
+    message names the iteration, the terms or the parameters, and the images: those
+    whose input or labels are not finite or else all of the batch. Learning rates and
+    averages of the weights go on as after any step. The message hub, and so each
+    checkpoint, has the number of skips, ``skipped_steps``.
+
+    A step of several batches, or of several processes, is skipped as a whole, and what
+    is named is the batch and the process whose loss it was.
+
+    In mixed precision gradients may overflow: the loss scaler leaves out the step and
+    lowers its scale. That counts here once the scale is down to 1, where it can't be
+    the cause.
+
+    Args:
+        max_skips (int): How many steps of a training may be skipped, those before a
+            resume included. Defaults to 0.
+    """
+
+    # Before the hooks that use what the iteration has made: averages, checkpoints.
+    priority = "HIGH"
+
+    def __init__(self, max_skips: int = 0) -> None:
+        if max_skips < 0:
+            raise ValueError(f"max_skips must not be negative, but is {max_skips}")
+        self.max_skips = max_skips
+        self._reports: list[str] = []
+
+    def before_train(self, runner: Runner) -> None:
+        model = model_of(runner)
+        self._parameters = dict(model.named_parameters())
+        self._buffers = [b for b in model.buffers() if b.is_floating_point()]
+        self._kept = [torch.empty_like(buffer) for buffer in self._buffers]
+        model.register_forward_hook(_mark_gradients)
+        runner.optim_wrapper.optimizer.register_step_pre_hook(self._before_step)
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
+    ) -> None:
+        _copy(self._buffers, self._kept)
+        # Why there is no step: the loss scaler's reason, unless one is asked for.
+        self._refusal = ["the gradients"]
+
+    def _before_step(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
+        self._refusal = self._wrong_gradients()
+        if self._refusal:
+            optimizer.zero_grad()  # to None, with which a step changes nothing
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        if not outputs["loss"].isfinite():
+            _copy(self._kept, self._buffers)
+            terms = [name for name, value in outputs.items() if not value.isfinite()]
+            self._reports.append(_report(runner, terms, data_batch))
+        if runner.optim_wrapper.should_update():
+            if self._refusal:
+                self._skip_or_stop(runner, data_batch)
+            self._reports = []
+
+    def _skip_or_stop(self, runner: Runner, data_batch: dict) -> None:
+        """Every process comes here, as gradients and loss scale are the same in all."""
+        reports = _of_all_processes(self._reports)
+        if not reports:
+            scaler = getattr(runner.optim_wrapper, "loss_scaler", None)
+            if scaler is not None and scaler.get_scale() > 1:
+                return
+            own = _report(runner, self._refusal, data_batch)
+            reports = _of_all_processes([own])
+        _copy(self._kept, self._buffers)
+        message = "\n".join(["a loss or a gradient is not finite:", *reports])
+        skips = runner.message_hub.get_info("skipped_steps", 0) + 1
+        if skips > self.max_skips:
+            raise FloatingPointError(
+                f"{message}\nLook at these images, the weights of the terms and the "
+                f"learning rate; max_skips={self.max_skips} of NonFiniteHook allows no "
+                "further skip"
+            )
+        runner.message_hub.update_info("skipped_steps", skips)
+        runner.logger.warning(
+            f"{message}\nthis step is skipped, as {skips} of at most {self.max_skips}"
+        )
+
+    def _wrong_gradients(self) -> list[str]:
+        """What is to say of gradients that are not finite, if there are any."""
+        gradients = {
+            name: parameter.grad
+            for name, parameter in self._parameters.items()
+            if parameter.grad is not None
+        }
+        # Squares that overflow count: in Adam's state they would stay for good.
+        norms = torch.stack(torch._foreach_norm(list(gradients.values())))
+        finite = norms.isfinite()
+        if finite.all():
+            return []
+        names = [n for n, ok in zip(gradients, finite.tolist(), strict=True) if not ok]
+        return [f"the gradients of {len(names)} parameters, such as {names[-1]}"]
+
+
+def _mark_gradients(model: nn.Module, inputs: tuple, losses: Any) -> None:
+    """Give a loss that is not finite a gradient that isn't, if it has a finite one.
+
+    The gradient of |x| does not tell that x is NaN. And averaged by
+    DistributedDataParallel, it is what tells the other processes.
+    """
+    if not isinstance(losses, dict):  # predictions
+        return
+    terms = [value for name, value in losses.items() if "loss" in name]
+    zero = 0 * sum(term.detach().sum() for term in terms)  # or NaN
+    for term in terms:
+        if term.requires_grad:
+            term.register_hook(lambda gradient: gradient + zero.to(gradient))
+
+
+def _copy(sources: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
+    if sources:  # PyTorch takes no empty lists
+        torch._foreach_copy_(targets, sources)
+
+
+def _of_all_processes(values: list) -> list:
+    return [value for part in all_gather_object(values) for value in part]
+
+
+def _report(runner: Runner, what: Sequence[str], data_batch: dict) -> str:
+    """What is not finite, and where."""
+    where = f"iteration {runner.iter + 1}, rank {get_rank()}"
+    return "\n  ".join([f"{where}: {', '.join(what)}", *_images(data_batch)])
+
+
+def _images(data_batch: dict) -> Iterator[str]:
+    """Names of the images of a batch, of the broken ones alone if there are any."""
+    pairs = list(zip(data_batch["inputs"], data_batch["data_samples"], strict=True))
+    broken = [pair for pair in pairs if any(map(_is_broken, pair))]
+    for _, sample in broken or pairs:
+        named = [name for name in NAMES if name in sample]
+        yield ", ".join(f"{name} {sample.get(name)}" for name in named)
+
+
+def _is_broken(value: Any) -> bool:
+    """Whether a tensor, an array or what a sample holds of them is not finite."""
+    if isinstance(value, BaseDataElement):
+        return any(map(_is_broken, value.values()))
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        value = torch.from_numpy(value)
+    return isinstance(value, Tensor) and not value.isfinite().all()
