@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Test with one process per GPU:
+# Test with one process per GPU, or without any with so many processes on the CPU:
 #   tools/dist_test.sh CONFIG CHECKPOINT GPUS [OPTIONS of test.py ...]
 # On several machines: NNODES, NODE_RANK, MASTER_ADDR and PORT in the environment.
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train with one process per GPU:
+# Train with one process per GPU, or without any with so many processes on the CPU:
 #   tools/dist_train.sh CONFIG GPUS [OPTIONS of train.py ...]
 # On several machines: NNODES, NODE_RANK, MASTER_ADDR and PORT in the environment.
 set -euo pipefail

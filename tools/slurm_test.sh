@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Test with Slurm:
 #   tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [OPTIONS of test.py ...]
-# GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS in the environment say how.
+# GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS in the environment say how. There is
+# one process per GPU; without any, SRUN_ARGS=--gres=none and so many on the CPU.
 set -euo pipefail
 
 if [ "$#" -lt 4 ]; then

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Train with Slurm:
 #   tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [OPTIONS of train.py ...]
-# GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS in the environment say how.
+# GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS in the environment say how. There is
+# one process per GPU; without any, SRUN_ARGS=--gres=none and so many on the CPU.
 set -euo pipefail
 
 if [ "$#" -lt 4 ]; then

@@ -11,6 +11,8 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmpose_da.compat.distributed import init_dist_on_cpu
+
 PICKLE_SUFFIXES = (".pkl", ".pickle")
 METRIC_SUFFIXES = (".json", ".yaml", ".yml", *PICKLE_SUFFIXES)
 
@@ -50,6 +52,8 @@ def make_config(args: argparse.Namespace) -> Config:
     """
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
+    match = dict(type="CheckpointMatchHook", complete=True)
+    cfg.setdefault("default_hooks", {})["checkpoint_match"] = match
 
     # With --badcase, --show shows the bad cases alone.
     show = args.show and not args.badcase
@@ -117,7 +121,9 @@ class SaveMetricsHook(Hook):
 def main() -> None:
     """Test."""
     args = parse_args()
-    runner = Runner.from_cfg(make_config(args))
+    cfg = make_config(args)
+    init_dist_on_cpu(cfg)
+    runner = Runner.from_cfg(cfg)
     if args.out is not None:
         runner.register_hook(SaveMetricsHook(args.out))
     runner.test()

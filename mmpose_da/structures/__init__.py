@@ -1,5 +1,6 @@
 from .domain_batch import (
     DOMAINS,
+    GROUPS,
     SOURCE,
     TARGET_LABELED,
     TARGET_UNLABELED,
@@ -9,6 +10,7 @@ from .joints import joint_definition, joint_mapping, joint_metainfo
 
 __all__ = [
     "DOMAINS",
+    "GROUPS",
     "SOURCE",
     "TARGET_LABELED",
     "TARGET_UNLABELED",

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 
+import torch
+from mmengine.dist import all_reduce
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
@@ -69,6 +72,13 @@ class DomainBatch:
     def domains(self) -> list[str]:
         """The domain of each sample."""
         return [sample.metainfo.get("domain", SOURCE) for sample in self.data_samples]
+
+    @cached_property
+    def domains_of_all_ranks(self) -> set[str]:
+        """The domains of the batch of all ranks; every rank must ask for them."""
+        counts = torch.tensor([self.domains.count(domain) for domain in DOMAINS])
+        all_reduce(counts)
+        return {d for d, count in zip(DOMAINS, counts.tolist(), strict=True) if count}
 
     def slice(self, domain: str) -> slice:
         """Where a domain, or a group of them, is in the batch."""

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ...structures import DomainBatch
+from ...structures import GROUPS, DomainBatch
 
 
 class Adaptation(BaseModule):
@@ -35,7 +36,7 @@ class Adaptation(BaseModule):
             Sec. 4). Defaults to None, which is no ramp.
     """
 
-    #: The domains that every batch must have.
+    #: The domains that every batch, that of all ranks together, must have.
     needs: tuple[str, ...] = ()
 
     def __init__(
@@ -48,6 +49,8 @@ class Adaptation(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        if not isinstance(weight, Real) or not weight >= 0:
+            raise ValueError(f"weight must be a number from 0 on, but is {weight!r}")
         self.in_channels = in_channels
         self.metainfo = metainfo
         self.weight = weight
@@ -71,12 +74,13 @@ class Adaptation(BaseModule):
         """
 
     def check(self, batch: DomainBatch) -> None:
-        """Raise a ValueError if a domain that is needed is not in the batch."""
-        missing = [domain for domain in self.needs if len(batch[domain]) == 0]
+        """Raise a ValueError if a domain that is needed is in no rank's batch."""
+        present = batch.domains_of_all_ranks
+        missing = [d for d in self.needs if present.isdisjoint(GROUPS.get(d, (d,)))]
         if missing:
             raise ValueError(
                 f"{type(self).__name__} needs images of {missing} in every batch, but "
-                f"this batch has {sorted(set(batch.domains))}; take it out of "
+                f"this batch has {sorted(present)}; take it out of "
                 "model.adaptations, or give the domain in train_dataloader"
             )
 

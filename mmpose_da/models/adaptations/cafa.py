@@ -22,6 +22,8 @@ class CAFA(FeatureAlignment):
     features in training are the exchanged ones with probability ``exchange_prob`` and
     its own otherwise.
 
+    Under several ranks each exchanges features among its own images.
+
     Args:
         neck (dict, optional): Config of the neck. Defaults to
             ``dict(type='CAFANeck')``.

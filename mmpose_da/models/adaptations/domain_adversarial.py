@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import torch
 from mmpose.registry import MODELS
 from torch import Tensor
 
@@ -45,5 +46,10 @@ class DomainAdversarial(Adaptation):
         )
         logits = self.discriminator(features)
         source, target = (logits[batch.slice(d)] for d in (SOURCE, "target"))
-        correct = (source > 0).double().mean() + (target <= 0).double().mean()
-        return dict(loss=self.loss_module(source, target), accuracy=correct / 2)
+        correct = [
+            side.double().mean() for side in (source > 0, target <= 0) if len(side)
+        ]
+        return dict(
+            loss=self.loss_module(source, target),
+            accuracy=torch.stack(correct).mean(),
+        )

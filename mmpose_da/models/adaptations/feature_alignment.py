@@ -5,6 +5,7 @@ from mmpose.registry import MODELS
 from torch import Tensor
 
 from ...structures import SOURCE, DomainBatch
+from ..layers.numerics import promote
 from .base import Adaptation
 
 
@@ -51,7 +52,8 @@ class FeatureAlignment(Adaptation):
         )
 
     def samples(self, features: Tensor) -> Tensor:
-        """Samples (S, C) of feature maps (B, C, h, w)."""
+        """Samples (S, C) of feature maps (B, C, h, w), at least float32."""
+        features = promote(features)
         if self.sample == "image":
             return features.mean(dim=(2, 3))
         positions = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ...structures import SOURCE, DomainBatch
 from ..layers import keypoint_confidence, keypoint_features
+from ..layers.numerics import empty_sum
 from ..losses import pose_similarity
 from .base import Adaptation
 
@@ -26,6 +27,9 @@ class IHTA(Adaptation):
     joints' coordinates on labelled images: ``loss_readout``. The log shows
     ``positive_share``, the share of pairs that are aligned, and ``spread``, the
     variance of g over the batch relative to its mean square (0 is collapse).
+
+    Under several ranks each pairs its own people, and ``loss_readout`` is the mean over
+    its own labelled joints, however many they are.
 
     Args:
         head (dict, optional): Config of the graph network. Defaults to
@@ -56,6 +60,8 @@ class IHTA(Adaptation):
         self.head = MODELS.build({**given, **(head or dict(type="TopologyHead"))})
         self.loss_module = MODELS.build(loss or dict(type="IHTALoss", share=0.1))
         self.readout_weight = readout_weight
+        if not readout_weight:  # DistributedDataParallel waits for what is trained
+            self.head.coordinates.requires_grad_(False)
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
         nodes = keypoint_features(batch.features[self.feature], batch.heatmaps)
@@ -82,6 +88,8 @@ class IHTA(Adaptation):
         """Mean squared error of the coordinates of labelled joints, read off g."""
         labeled = batch.slice("labeled")
         samples = batch.data_samples[labeled]
+        if not samples:
+            return empty_sum(self.head.readout(topology))
         heatmaps = torch.stack([sample.gt_fields.heatmaps for sample in samples])
         weights = torch.cat(
             [sample.gt_instance_labels.keypoint_weights for sample in samples]

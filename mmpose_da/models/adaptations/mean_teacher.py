@@ -19,7 +19,7 @@ from ..layers import (
     warp_heatmaps,
     warp_points,
 )
-from ..layers.numerics import promote
+from ..layers.numerics import empty_sum, promote
 from .base import Adaptation
 
 
@@ -59,6 +59,9 @@ class MeanTeacher(Adaptation):
 
     The log shows ``share``, the share of joints that the student is taught, and
     ``confidence``, the mean peak of the teacher's heatmaps.
+
+    Under several ranks ``share`` is that of each rank's own images, and so are the
+    statistics of the batch with which an ``'own'`` teacher normalises.
 
     Args:
         student_view (dict, optional): Config of the student's view. Defaults to
@@ -182,6 +185,8 @@ class MeanTeacher(Adaptation):
                 "MeanTeacher has no teacher yet: put dict(type='EMATeacherHook') into "
                 "custom_hooks"
             )
+        if len(batch[TARGET_UNLABELED]) == 0:
+            return
         start = batch.slice(TARGET_UNLABELED).start
         crops = batch.images[start:]
         seen = crops if batch.teacher_images is None else batch.teacher_images
@@ -212,6 +217,8 @@ class MeanTeacher(Adaptation):
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
         heatmaps = batch[TARGET_UNLABELED].heatmaps
+        if len(heatmaps) == 0:
+            return dict(loss=empty_sum(heatmaps))
         weights = batch.pseudo_weights
         return dict(
             loss=self.loss_module(heatmaps, batch.pseudo_heatmaps, weights),

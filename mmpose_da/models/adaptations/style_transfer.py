@@ -26,6 +26,8 @@ class StyleTransfer(Adaptation):
     The log shows ``source_share`` and ``teacher_share``, the shares of images that were
     given a style.
 
+    Under several ranks each takes the styles of its own images.
+
     Args:
         style (dict): Config of the style, such as ``dict(type='AdaINStyle', ...)``.
         share (float): A source image gets the style of a random target image with this
@@ -95,7 +97,7 @@ class StyleTransfer(Adaptation):
 
         Args:
             content (Tensor): Preprocessed images (n, 3, H, W).
-            style (Tensor): Preprocessed images (m, 3, H, W), m > 0.
+            style (Tensor): Preprocessed images (m, 3, H, W); m = 0 changes nothing.
             share (float): Probability with which an image is chosen.
 
         Returns:
@@ -103,7 +105,7 @@ class StyleTransfer(Adaptation):
         """
         # Not on the device, which would have to be waited for to know how many.
         chosen = (torch.rand(len(content)) < share).nonzero().flatten()
-        if len(chosen) == 0:
+        if len(chosen) == 0 or len(style) == 0:
             return content, 0.0
         partners = torch.randint(len(style), chosen.shape)
         strength = torch.empty(len(chosen)).uniform_(*self.strength)

@@ -27,7 +27,8 @@ class AdversarialLoss(nn.Module):
     Estimation", ACM MM 2020, section 4.4, which leaves open their settings.
 
     The loss is exactly 0, with a graph, when a side is empty: there is nothing to tell
-    apart.
+    apart. With equally many samples in each of several ranks, their average is the loss
+    of the joined batch.
 
     Args:
         mode (str): 'bce', 'least_squares' or 'focal'. Defaults to 'bce'.

@@ -11,7 +11,8 @@ class ConsistencyLoss(nn.Module):
         L = 1 / (B K) * sum over images and joints of w |h - pseudo|^2
 
     The mean is over all joints: the fewer are believed in, the less the loss weighs. It
-    is exactly 0, with a graph, where there is no heatmap.
+    is exactly 0, with a graph, where there is no heatmap. With equally many images in
+    each of several ranks, their average is the loss of the joined batch.
     """
 
     def forward(self, heatmaps: Tensor, pseudo: Tensor, weights: Tensor) -> Tensor:

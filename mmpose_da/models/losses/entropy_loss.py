@@ -20,6 +20,9 @@ class EntropyLoss(nn.Module):
     no heatmap. The paper leaves open how a heatmap becomes a distribution: heatmaps
     trained by MSE peak at about 1, so that a temperature of 1 leaves them nearly flat.
 
+    With equally many images in each of several ranks, their average is the loss of the
+    joined batch.
+
     Args:
         temperature (float): Divisor of the heatmaps before the softmax. Defaults to
             1.0.

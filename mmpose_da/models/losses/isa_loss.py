@@ -24,6 +24,9 @@ class ISALoss(nn.Module):
     when a side is empty. The paper leaves open how images are paired, and whether the
     gradient also reaches the labelled side.
 
+    Under several ranks each pairs its own images. The average over ranks is the loss of
+    the joined batch where every rank has as many images of one side as of the other.
+
     Args:
         detach_labeled (bool): Whether the labelled side is a constant, so that only
             the unlabelled side moves. Defaults to True.
