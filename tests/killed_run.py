@@ -46,9 +46,11 @@ class Trainings:
         cfg = Config(self.cfg.to_dict())
         cfg.merge_from_dict(changes)
         latest = find_checkpoint(work_dir)
+        name = f"{work_dir.name}_{self.starts}"
+        cfg.visualizer.name = name  # what has a name is kept by it in a process
         cfg.update(
             work_dir=str(work_dir),
-            experiment_name=f"{work_dir.name}_{self.starts}",
+            experiment_name=name,
             resume=latest is not None,
             load_from=latest,
         )

@@ -29,7 +29,7 @@ def test_a_killed_training_ends_as_one_that_was_not(
 ):
     monkeypatch.setenv("MMPOSE_DA_DATA", str(rendered))
     cfg = Config.fromfile(path)
-    cfg.load_from = None
+    cfg.update(load_from=None, randomness=dict(seed=0))
     cfg.train_cfg.update(max_iters=4, val_interval=2)
     cfg.default_hooks.checkpoint.interval = 2
     trainings = Trainings(cfg)

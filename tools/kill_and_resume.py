@@ -9,6 +9,7 @@ files that are left. The exit code is 1 if it isn't.
 
 import argparse
 import multiprocessing
+import os
 import random
 import shutil
 import sys
@@ -87,10 +88,15 @@ def run_training(
     argv: list[str], log: Path, threads: int, entered: Sequence, seconds: Sequence
 ) -> None:
     """Train, in this process, as ``tools/train.py`` does."""
-    sys.stdout = sys.stderr = open(log, "a", buffering=1)
+    with open(log, "a") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
     torch.set_num_threads(threads)
     hook = PhaseHook(entered, seconds)
-    runner = Runner.from_cfg(train.make_config(train.parse_args(argv)))
+    cfg = train.make_config(train.parse_args(argv))
+    if cfg.get("randomness", {}).get("seed") is None:
+        cfg.randomness = dict(cfg.get("randomness", {}), seed=0)  # the same for all
+    runner = Runner.from_cfg(cfg)
     runner.register_hook(hook)
     runner.train()
 
@@ -126,7 +132,10 @@ class Trainings:
                 f"the training failed with exit code {process.exitcode}; see {log}"
             )
         if not self.seconds:
-            self.seconds = [s / max(n, 1) for s, n in zip(seconds, entered[:-1])]
+            self.seconds = [
+                spent / max(times, 1)
+                for spent, times in zip(seconds, entered[:-1], strict=True)
+            ]
         return phase
 
     def _kill(self, process: multiprocessing.Process, entered: Sequence) -> str | None:

@@ -93,17 +93,15 @@ def test_a_changed_batch_starts_the_epoch_anew(tmp_path, coco, mpii):
 def test_without_a_seed_the_one_that_was_drawn_is_kept(tmp_path, coco, mpii):
     cfg = by_iter(run_config(tmp_path, coco, mpii, UDA))
     cfg.randomness = dict(seed=None, diff_rank_seed=True)
-    trainings = Trainings(cfg)
-    trainings(tmp_path / "run", Kill(iterations=3))
-    seeds = [
-        trainings(tmp_path / name, hook).train_loop.dataloader.batch_sampler.sampler.seed
-        for name, hook in (
-            ("run", Kill(iterations=3)),
-            ("run", Kill(iterations=5)),
-            ("run", None),
-            ("another", None),
-        )
-    ]
+    trainings, seeds = Trainings(cfg), []
+    for name, hook in (
+        ("run", Kill(iterations=3)),
+        ("run", Kill(iterations=5)),
+        ("run", None),
+        ("another", None),
+    ):
+        loop = trainings(tmp_path / name, hook).train_loop
+        seeds.append(loop.dataloader.batch_sampler.sampler.seed)
     assert seeds[0] == seeds[1] == seeds[2] != seeds[3]
 
 

@@ -102,9 +102,14 @@ def test_from_scratch_resumes_all_the_same(make_config, tmp_path):
 
 
 def test_resume(make_config, tmp_path):
-    cfg = make_config("--resume")
+    work_dir = ("--work-dir", str(tmp_path))
+    cfg = make_config(*work_dir, "--resume")
+    assert cfg.resume is False  # there is nothing yet, so it starts
+    assert cfg.load_from == "https://example.org/source.pth"
+    torch.save(dict(optimizer=dict()), tmp_path / "epoch_1.pth")
+    cfg = make_config(*work_dir, "--resume")
     assert cfg.resume is True
-    assert cfg.load_from is None  # MMEngine takes the latest of the work directory
+    assert cfg.load_from == str(tmp_path / "epoch_1.pth")
     assert make_config("--resume", "https://example.org/a.pth").load_from.endswith(
         "a.pth"
     )
@@ -122,6 +127,21 @@ def test_training_options(make_config):
     assert cfg.optim_wrapper.loss_scale == "dynamic"
     assert cfg.val_cfg is cfg.val_dataloader is cfg.val_evaluator is None
     assert cfg.auto_scale_lr == dict(base_batch_size=512, enable=True)
+
+
+def test_mixed_precision_without_a_gpu(load_tool, write_config, monkeypatch):
+    train = load_tool("train")
+    monkeypatch.setattr(train, "get_device", lambda: "cpu")
+    monkeypatch.setattr(sys, "argv", ["train.py", write_config(CONFIG), "--amp"])
+    with pytest.raises(SystemExit, match="--amp needs a GPU.*leave --amp out"):
+        train.main()
+
+
+def test_steps_that_are_not_finite_are_guarded(make_config):
+    hook = make_config().default_hooks.non_finite
+    assert hook == dict(type="NonFiniteHook")
+    options = "--cfg-options", "default_hooks.non_finite.max_skips=3"
+    assert make_config(*options).default_hooks.non_finite.max_skips == 3
 
 
 def test_visualization(make_config):
