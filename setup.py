@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-TEST_TOOLS = ("pytest", "ruff")
+TEST_TOOLS = ("hypothesis", "pytest", "ruff")
 
 
 def read_version() -> str:

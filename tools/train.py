@@ -6,8 +6,12 @@ from typing import Any
 
 from _cli import apply_cfg_options, checkpoint, enable_hook, load_config, make_parser
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import Runner
+
+from mmpose_da.compat.distributed import init_dist_on_cpu
+from mmpose_da.engine import find_checkpoint, make_exact
 
 
 def resume_from(value: str) -> str:
@@ -74,10 +78,6 @@ def make_config(args: argparse.Namespace) -> Config:
         cfg.optim_wrapper.type = "AmpOptimWrapper"
         cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
 
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == "auto" else args.resume
-
     if args.auto_scale_lr:
         if not cfg.get("auto_scale_lr"):
             raise ValueError(
@@ -89,10 +89,31 @@ def make_config(args: argparse.Namespace) -> Config:
     if args.show or args.show_dir is not None:
         enable_hook(cfg, "visualization", args, show=args.show, out_dir=args.show_dir)
 
+    hooks = cfg.setdefault("default_hooks", {})
+    hooks.setdefault("non_finite", dict(type="NonFiniteHook"))
+    hooks.setdefault("checkpoint_match", dict(type="CheckpointMatchHook"))
     apply_cfg_options(cfg, args)
+    make_exact(cfg)
+    if args.resume is not None:
+        resume(cfg, args.resume)
     if cfg.get("from_scratch", False):
         start_from_scratch(cfg)
     return cfg
+
+
+def resume(cfg: Config, checkpoint: str) -> None:
+    """Go on from a checkpoint; ``'auto'`` is the latest of the work directory.
+
+    Where there is none yet, the training starts, with ``load_from`` if it is given.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        checkpoint (str): ``'auto'`` or a path.
+    """
+    latest = find_checkpoint(cfg.work_dir) if checkpoint == "auto" else checkpoint
+    cfg.resume = latest is not None
+    if cfg.resume:
+        cfg.load_from = latest
 
 
 def start_from_scratch(cfg: Config) -> None:
@@ -129,7 +150,15 @@ def _drop_pretrained(node: Any) -> None:
 
 def main() -> None:
     """Train."""
-    Runner.from_cfg(make_config(parse_args())).train()
+    args = parse_args()
+    if args.amp and get_device() in ("cpu", "mps"):
+        raise SystemExit(
+            "--amp needs a GPU, and PyTorch finds none here: leave --amp out to train "
+            "in float32, or check the driver and that PyTorch was built for the GPU"
+        )
+    cfg = make_config(args)
+    init_dist_on_cpu(cfg)
+    Runner.from_cfg(cfg).train()
 
 
 if __name__ == "__main__":

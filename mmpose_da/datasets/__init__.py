@@ -1,3 +1,5 @@
+from .annotation_file import AnnotationError
+from .load_intact_image import LoadIntactImage
 from .lsp_dataset import LspDataset
 from .mixed_domain_dataset import MixedDomainDataset
 from .samplers import MixedDomainBatchSampler
@@ -5,6 +7,8 @@ from .surreal_dataset import SurrealDataset
 from .tigdog_dataset import TigDogDataset
 
 __all__ = [
+    "AnnotationError",
+    "LoadIntactImage",
     "LspDataset",
     "MixedDomainBatchSampler",
     "MixedDomainDataset",

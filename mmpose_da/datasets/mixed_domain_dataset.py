@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,12 @@ from mmengine.dataset import BaseDataset
 from mmengine.fileio import exists
 from mmengine.logging import print_log
 from mmpose.datasets import CombinedDataset
-from mmpose.registry import DATASETS
+from mmpose.datasets.datasets.base import BaseCocoStyleDataset
+from mmpose.datasets.transforms import LoadImage
+from mmpose.registry import DATASETS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 
+from ..seeding import SeededBatch, seed_all
 from ..structures import (
     SOURCE,
     TARGET_LABELED,
@@ -19,18 +24,8 @@ from ..structures import (
     joint_mapping,
     joint_metainfo,
 )
-
-#: What remains of an annotation without labels: the image and the person's box.
-UNLABELED_KEYS = (
-    "id",
-    "img_id",
-    "img_path",
-    "bbox",
-    "bbox_score",
-    "bbox_center",
-    "bbox_scale",
-    "category_id",
-)
+from .load_intact_image import LoadIntactImage
+from .people import LeftOut, describe, load_people
 
 
 @DATASETS.register_module()
@@ -59,6 +54,9 @@ class MixedDomainDataset(CombinedDataset):
     which an unlabelled domain can't know, so here such a person stays, and so does one
     whose annotation has nothing but a box.
 
+    The annotations that are not used are in :attr:`left_out`, by domain, each with its
+    id and the reason; the log says how many there are, and at level DEBUG which.
+
     Args:
         joints (str | dict): The one joint definition; see
             :func:`~mmpose_da.structures.joint_metainfo`.
@@ -71,13 +69,13 @@ class MixedDomainDataset(CombinedDataset):
             are used, ``dict(ratio=0.05)`` or ``dict(count=500)``, and the ``seed`` of
             the choice (0 if not given). The choice is by image, so that no image is in
             both target domains. Defaults to None, which means no target labels.
-        pipeline (Sequence[dict]): MMPose's transforms, the same for all domains.
-            Defaults to ().
+        pipeline (Sequence[dict]): MMPose's transforms, the same for all domains. A
+            ``LoadImage`` is done by :class:`LoadIntactImage`. Defaults to ().
 
     Raises:
-        FileNotFoundError: An annotation file is missing.
-        ValueError: A domain is empty, an annotation has the wrong number of joints, or
-            the arguments fit no setting.
+        FileNotFoundError: An annotation file, or a domain's first image, is missing.
+        AnnotationError: An annotation file is broken or has no person that can be used.
+        ValueError: The arguments fit no setting, or a domain's config no dataset.
     """
 
     def __init__(
@@ -93,10 +91,16 @@ class MixedDomainDataset(CombinedDataset):
             raise ValueError("MixedDomainDataset needs a source, a target, or both")
         if labeled_target is not None and target is None:
             raise ValueError("labeled_target is given, but there is no target")
+        if labeled_target is not None:
+            _check_share(labeled_target)
 
         super().__init__(
-            metainfo=joint_metainfo(joints), datasets=[], pipeline=pipeline, **kwargs
+            metainfo=joint_metainfo(joints),
+            datasets=[],
+            pipeline=_build_pipeline(pipeline),
+            **kwargs,
         )
+        self.left_out: dict[str, list[LeftOut]] = {}
         labels_all = labeled_target is not None and labeled_target.get("ratio") == 1
         domains = {}
         if source is not None:
@@ -106,11 +110,17 @@ class MixedDomainDataset(CombinedDataset):
         if target is not None and not labels_all:
             domains[TARGET_UNLABELED] = self._load_domain(TARGET_UNLABELED, target)
         if labeled_target is not None and not labels_all:
-            _split_by_image(
+            labeled_images = _split_by_image(
                 domains[TARGET_LABELED], domains[TARGET_UNLABELED], **labeled_target
             )
+            for name, is_labeled in ((TARGET_LABELED, True), (TARGET_UNLABELED, False)):
+                self.left_out[name] = [
+                    annotation
+                    for annotation in self.left_out[name]
+                    if (annotation.img_id in labeled_images) == is_labeled
+                ]
         for name, dataset in domains.items():
-            print_log(f"domain {name}: {len(dataset)} people", "current")
+            _log_people(name, len(dataset), self.left_out[name])
         self.domains = list(domains)
         self.datasets = list(domains.values())
         self._lens = [len(dataset) for dataset in self.datasets]
@@ -118,24 +128,10 @@ class MixedDomainDataset(CombinedDataset):
 
     def _load_domain(self, domain: str, cfg: dict) -> BaseDataset:
         """Build one domain's dataset, with its joints mapped and labels hidden."""
-        cfg = dict(cfg)
-        if cfg.pop("pipeline", None):
-            raise ValueError(
-                f"the dataset of the domain '{domain}' has a pipeline; give the "
-                "transforms to MixedDomainDataset, which applies them to all domains"
-            )
-        joint_map = cfg.pop("joint_map", None)
-        dataset = DATASETS.build(dict(cfg, lazy_init=True))
-        if not exists(dataset.ann_file):
-            raise FileNotFoundError(
-                f"the annotation file '{dataset.ann_file}' of the domain '{domain}' "
-                "does not exist; check data_root and ann_file in its config"
-            )
-        if domain == TARGET_UNLABELED:
-            _load_without_labels(dataset)
-        else:
-            _load_with_labels(dataset)
-
+        dataset, joint_map = _build_dataset(domain, cfg)
+        self.left_out[domain] = load_people(dataset, domain != TARGET_UNLABELED)
+        if self.pipeline.transforms:
+            _check_first_image(domain, dataset)
         mapping = joint_mapping(dataset.metainfo, self.metainfo, joint_map)
         converter = dict(
             type="KeypointConverter",
@@ -148,6 +144,16 @@ class MixedDomainDataset(CombinedDataset):
     def domain_of(self, index: int) -> str:
         """The name of the domain that a sample's global index belongs to."""
         return self.domains[self._get_subset_index(index)[0]]
+
+    def __getitems__(self, batch: Sequence[int]) -> list[dict]:
+        """The samples of a batch, which a data loader asks for at once."""
+        if not isinstance(batch, SeededBatch):
+            return [self[index] for index in batch]
+        samples = []
+        for index, seed in zip(batch, batch.seeds, strict=True):
+            seed_all(*seed)
+            samples.append(self[index])
+        return samples
 
     def prepare_data(self, idx: int) -> Any:
         """One sample after the pipeline, with its domain and without hidden labels.
@@ -166,7 +172,8 @@ class MixedDomainDataset(CombinedDataset):
             info = BaseDataset.get_data_info(self.datasets[domain_index], local_index)
             raise RuntimeError(
                 f"annotation {info['id']} of the domain '{domain}', image "
-                f"'{info['img_path']}', could not be prepared: {error}"
+                f"'{info['img_path']}', could not be prepared: "
+                f"{type(error).__name__}: {error}"
             ) from error
         if "data_samples" in data:
             sample = data["data_samples"]
@@ -174,6 +181,80 @@ class MixedDomainDataset(CombinedDataset):
             if domain == TARGET_UNLABELED:
                 _drop_label_fields(sample)
         return data
+
+
+def _build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
+    """The transforms, with one that stands in for MMPose's ``LoadImage``."""
+    if not isinstance(pipeline, Sequence):
+        raise ValueError(f"pipeline must be a list of transforms, but is {pipeline!r}")
+    transforms = []
+    for index, transform in enumerate(pipeline):
+        if callable(transform):
+            transforms.append(transform)
+            continue
+        try:
+            intact = transform["type"] in ("LoadImage", LoadImage)
+            kind = LoadIntactImage if intact else transform["type"]
+            transforms.append(TRANSFORMS.build(dict(transform, type=kind)))
+        except Exception as error:
+            raise ValueError(
+                f"pipeline[{index}] can't be built from {transform!r}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+    return transforms
+
+
+def _build_dataset(domain: str, cfg: dict) -> tuple[BaseDataset, dict | None]:
+    """A domain's dataset without its annotations, and the ``joint_map`` of its config.
+
+    The config is checked as far as MMPose doesn't.
+    """
+    if not isinstance(cfg, dict):
+        raise ValueError(f"the domain '{domain}' must be a dataset's config, not {cfg}")
+    cfg = dict(cfg)
+    if cfg.pop("pipeline", None):
+        raise ValueError(
+            f"the dataset of the domain '{domain}' has a pipeline; give the "
+            "transforms to MixedDomainDataset, which applies them to all domains"
+        )
+    joint_map = cfg.pop("joint_map", None)
+    try:
+        dataset = DATASETS.build(dict(cfg, lazy_init=True))
+    except Exception as error:
+        raise ValueError(
+            f"the dataset of the domain '{domain}' can't be built from {cfg}: {error}"
+        ) from error
+    if not isinstance(dataset, BaseCocoStyleDataset) or dataset.data_mode != "topdown":
+        raise ValueError(
+            f"the dataset of the domain '{domain}' must be a 2D dataset of MMPose "
+            f"with data_mode='topdown', but is made from {cfg}"
+        )
+    if not (dataset.ann_file and exists(dataset.ann_file)):
+        raise FileNotFoundError(
+            f"the annotation file '{dataset.ann_file}' of the domain '{domain}' "
+            "does not exist; check data_root and ann_file in its config"
+        )
+    return dataset, joint_map
+
+
+def _check_first_image(domain: str, dataset: BaseDataset) -> None:
+    """Raise an error at the start if the domain's images are not where they should."""
+    info = BaseDataset.get_data_info(dataset, 0)
+    if not exists(info["img_path"]):
+        raise FileNotFoundError(
+            f"the image '{info['img_path']}' of annotation {info['id']} of the domain "
+            f"'{domain}' does not exist; check data_root and data_prefix in its config"
+        )
+
+
+def _log_people(domain: str, count: int, left_out: list[LeftOut]) -> None:
+    """Say how many people a domain has and how many it has not, and why."""
+    message = f"domain {domain}: {count} people"
+    if left_out:
+        message += f"; left out {len(left_out)}: {describe(left_out)}"
+        everything = describe(left_out, ids=len(left_out))
+        print_log(f"domain {domain}: left out {everything}", "current", logging.DEBUG)
+    print_log(message, "current")
 
 
 def _drop_label_fields(sample: PoseDataSample) -> None:
@@ -185,84 +266,30 @@ def _drop_label_fields(sample: PoseDataSample) -> None:
         sample.gt_instances.pop(name, None)
 
 
-def _load_with_labels(dataset: BaseDataset) -> None:
-    """Load the annotations of a lazily built dataset and check their joints."""
-    num_keypoints = dataset.metainfo["num_keypoints"]
-
-    def check(count: float, annotation_id: Any) -> None:
-        if count != num_keypoints:
+def _check_share(share: dict) -> None:
+    """Raise an error unless ``share`` is what ``labeled_target`` may be."""
+    kinds = dict(ratio=Real, count=int, seed=int)
+    if not isinstance(share, dict) or not share.keys() <= kinds.keys():
+        raise ValueError(
+            "labeled_target must be a dict with a ratio or a count, and a seed if "
+            f"wanted, but is {share}"
+        )
+    if ("ratio" in share) == ("count" in share):
+        raise ValueError("labeled_target needs a ratio or a count, and not both")
+    for key, value in share.items():
+        if not isinstance(value, kinds[key]):
             raise ValueError(
-                f"annotation {annotation_id} in '{dataset.ann_file}' has {count:g} "
-                f"joints, but {type(dataset).__name__} has {num_keypoints}"
+                f"labeled_target {key} must be a number (a count and a seed: a whole "
+                f"one), but is {value!r}"
             )
-
-    def parse_data_info(raw: dict) -> dict | None:
-        annotation = raw["raw_ann_info"]
-        if "keypoints" in annotation:
-            check(np.size(annotation["keypoints"]) / 3, annotation["id"])
-        return type(dataset).parse_data_info(dataset, raw)
-
-    def load_data_list() -> list[dict]:
-        data_list = _load_people(dataset)
-        for info in data_list:
-            check(info["keypoints"].shape[1], info["id"])
-        return data_list
-
-    _full_init(dataset, parse_data_info=parse_data_info, load_data_list=load_data_list)
-
-
-def _load_without_labels(dataset: BaseDataset) -> None:
-    """Load the boxes of a lazily built dataset; see :class:`MixedDomainDataset`."""
-    num_keypoints = dataset.metainfo["num_keypoints"]
-
-    def parse_data_info(raw: dict) -> dict | None:
-        annotation = raw["raw_ann_info"]
-        if "bbox" not in annotation:
-            return None
-        box_only = {k: annotation[k] for k in ("id", "image_id", "category_id", "bbox")}
-        box_only["iscrowd"] = annotation.get("iscrowd", 0)
-        box_only["keypoints"] = [0.0] * (3 * num_keypoints)
-        box_only["segmentation"] = []  # some classes ask for it
-        return type(dataset).parse_data_info(dataset, dict(raw, raw_ann_info=box_only))
-
-    def has_box(info: dict) -> bool:
-        width, height = info["bbox"][0, 2:] - info["bbox"][0, :2]
-        return not info.get("iscrowd") and width > 0 and height > 0
-
-    def load_data_list() -> list[dict]:
-        return [
-            dict(
-                {key: info[key] for key in UNLABELED_KEYS if key in info},
-                keypoints=np.zeros((1, num_keypoints, 2), np.float32),
-                keypoints_visible=np.zeros((1, num_keypoints), np.float32),
-            )
-            for info in _load_people(dataset)
-        ]
-
-    _full_init(
-        dataset,
-        parse_data_info=parse_data_info,
-        load_data_list=load_data_list,
-        _is_valid_instance=has_box,
-    )
-
-
-def _load_people(dataset: BaseDataset) -> list[dict]:
-    """The dataset's own list of people, which must not be empty."""
-    people = type(dataset).load_data_list(dataset)
-    if not people:
-        raise ValueError(f"'{dataset.ann_file}' has no person that can be used")
-    return people
-
-
-def _full_init(dataset: BaseDataset, **methods: Callable) -> None:
-    """Load the annotations with some of the dataset's methods replaced meanwhile."""
-    vars(dataset).update(methods)
-    try:
-        dataset.full_init()
-    finally:
-        for name in methods:
-            delattr(dataset, name)
+    if not 0 < share.get("ratio", 1) <= 1:
+        raise ValueError(
+            f"labeled_target ratio must be in (0, 1], but is {share['ratio']}"
+        )
+    if not 0 <= share.get("seed", 0) < 2**32:
+        raise ValueError(
+            f"labeled_target seed must be in [0, 2**32), but is {share['seed']}"
+        )
 
 
 def _split_by_image(
@@ -271,18 +298,18 @@ def _split_by_image(
     ratio: float | None = None,
     count: int | None = None,
     seed: int = 0,
-) -> None:
-    """Leave the chosen images to ``labeled`` and all others to ``unlabeled``."""
-    if (ratio is None) == (count is None):
-        raise ValueError("labeled_target needs a ratio or a count, and not both")
+) -> set:
+    """Leave the chosen images to ``labeled`` and all others to ``unlabeled``.
+
+    Returns:
+        set: The ids of the chosen images.
+    """
     images = [
         [BaseDataset.get_data_info(dataset, i)["img_id"] for i in range(len(dataset))]
         for dataset in (labeled, unlabeled)
     ]
     candidates = sorted(set(images[0]))
     if ratio is not None:
-        if not 0 < ratio <= 1:
-            raise ValueError(f"labeled_target ratio must be in (0, 1], but is {ratio}")
         count = max(1, round(ratio * len(candidates)))
     if not 0 < count <= len(candidates):
         raise ValueError(
@@ -300,3 +327,4 @@ def _split_by_image(
         )
     labeled.get_subset_([i for i, image in enumerate(images[0]) if image in chosen])
     unlabeled.get_subset_(rest)
+    return chosen

@@ -23,17 +23,18 @@ def joint_metainfo(joints: str | dict) -> dict:
         dict: The metainfo, as MMPose's ``parse_pose_metainfo`` takes it.
 
     Raises:
-        ValueError: ``joints`` names no registered dataset, or one without joints.
+        ValueError: ``joints`` names no registered dataset, or one without joints, or
+            is no metainfo.
     """
-    if not isinstance(joints, str):
-        return deepcopy(dict(joints))
-    metainfo = getattr(DATASETS.get(joints), "METAINFO", None)
-    if not metainfo:
+    try:
+        metainfo = DATASETS.get(joints).METAINFO if isinstance(joints, str) else joints
+        parse_pose_metainfo(deepcopy(dict(metainfo)))
+    except Exception as error:
         raise ValueError(
-            f"joints='{joints}' is not a registered dataset with a joint definition; "
+            f"joints={joints!r} is not a registered dataset with a joint definition; "
             "give the type of one (such as 'MpiiDataset') or a metainfo dict"
-        )
-    return deepcopy(metainfo)
+        ) from error
+    return deepcopy(dict(metainfo))
 
 
 def joint_definition(joints: str | dict) -> dict:
@@ -65,10 +66,14 @@ def joint_mapping(
     """
     given, wanted = source["keypoint_name2id"], target["keypoint_name2id"]
     names = {name: name for name in wanted if name in given}
+    if not isinstance(joint_map or {}, Mapping):
+        raise ValueError(
+            f"joint_map must map wanted to given joints, but is {joint_map!r}"
+        )
     names.update(joint_map or {})
 
     def index(name: str, ids: dict, definition: dict) -> int:
-        if name not in ids:
+        if not isinstance(name, str) or name not in ids:
             raise ValueError(
                 f"joint_map names the joint '{name}', which the definition "
                 f"'{definition['dataset_name']}' has not; it has {sorted(ids)}"
@@ -79,13 +84,13 @@ def joint_mapping(
     for name, origin in names.items():
         if isinstance(origin, str):
             origin_index = index(origin, given, source)
-        else:
+        elif isinstance(origin, Sequence) and len(origin) == 2:
             origin_index = tuple(index(part, given, source) for part in origin)
-            if len(origin_index) != 2:
-                raise ValueError(
-                    f"joint_map['{name}'] must be one joint or two whose midpoint it "
-                    f"is, but it is {tuple(origin)}"
-                )
+        else:
+            raise ValueError(
+                f"joint_map['{name}'] must be one joint or two whose midpoint it is, "
+                f"but it is {origin!r}"
+            )
         mapping.append((origin_index, index(name, wanted, target)))
     if not mapping:
         raise ValueError(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from numbers import Real
 
 from mmengine.logging import print_log
 from mmpose.models import TopdownPoseEstimator
@@ -17,7 +18,7 @@ from ...structures import (
     joint_mapping,
     joint_metainfo,
 )
-from ..layers.numerics import promote
+from ..layers.numerics import empty_sum, promote
 
 #: The parts of an estimator that are deployed.
 PARTS = ("backbone", "neck", "head")
@@ -66,15 +67,17 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         if joints is not None:
             kwargs["metainfo"] = joint_metainfo(joints)
         super().__init__(*args, **kwargs)
+        if joints is not None:
+            _check_head(self.head, self.metainfo)
         given = dict(
             in_channels=getattr(self.head, "in_channels", None), metainfo=self.metainfo
         )
-        self.adaptations = nn.ModuleDict(
-            {
-                name: MODELS.build({**given, **cfg})
-                for name, cfg in (adaptations or {}).items()
-            }
-        )
+        self.adaptations = _build_adaptations(adaptations or {}, given)
+        if not isinstance(target_loss_weight, Real) or not target_loss_weight >= 0:
+            raise ValueError(
+                "target_loss_weight must be a number from 0 on, but is "
+                f"{target_loss_weight!r}"
+            )
         self.target_loss_weight = target_loss_weight
         for adaptation in self.adaptations.values():
             adaptation.bind(self)
@@ -84,6 +87,8 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             for tap in adaptation.taps:
                 self._tap(tap)
         if checkpoint_joints is not None:
+            if joints is None:
+                raise ValueError("checkpoint_joints is given, but there are no joints")
             self._sort_head_on_load(joint_definition(checkpoint_joints))
 
     def forward(
@@ -163,6 +168,8 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             for name, value in terms.items():
                 value = value * weight if "loss" in name else value
                 losses[f"{domain}.{name}"] = value
+        if not losses:  # even so every rank has a gradient of every parameter
+            losses["labeled.loss"] = empty_sum(batch.heatmaps)
         return losses
 
     def _tap(self, name: str) -> None:
@@ -205,6 +212,28 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
                 )
 
         self._register_load_state_dict_pre_hook(sort_joints)
+
+
+def _check_head(head: nn.Module, metainfo: dict) -> None:
+    """Raise a ValueError if a head has not a channel for each joint."""
+    channels = getattr(head, "out_channels", metainfo["num_keypoints"])
+    if channels != metainfo["num_keypoints"]:
+        raise ValueError(
+            f"model.head.out_channels is {channels}, but model.joints is "
+            f"'{metainfo['dataset_name']}' with {metainfo['num_keypoints']} joints"
+        )
+
+
+def _build_adaptations(configs: Mapping[str, dict], given: dict) -> nn.ModuleDict:
+    if not isinstance(configs, Mapping):
+        raise ValueError(f"adaptations must be configs by name, but are {configs!r}")
+    adaptations = nn.ModuleDict()
+    for name, cfg in configs.items():
+        try:
+            adaptations[name] = MODELS.build({**given, **cfg})
+        except Exception as error:
+            raise ValueError(f"model.adaptations.{name}: {error}") from error
+    return adaptations
 
 
 @contextmanager
