@@ -37,8 +37,11 @@ CLOCKS = ("time", "data_time", "memory")
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    """Read the command line; the options that are not known are the training's."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n\n")[0],
+        epilog="All other options are those of tools/train.py.",
+    )
     option = parser.add_argument
     option("config", type=existing_file)
     option("--kills", type=int, default=20, help="at least so many, in all runs")
@@ -46,9 +49,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     option("--seed", type=int, default=0, help="of the moments")
     option("--threads", type=int, default=1, help="CPU threads of a training")
     option("--work-dir", type=Path, help="kept if it is given, or if runs differ")
-    help = "further options of tools/train.py, after --"
-    option("options", nargs="*", metavar="OPTION", help=help)
-    return parser.parse_args(argv)
+    args, args.options = parser.parse_known_args(argv)
+    return args
 
 
 class PhaseHook(Hook):
