@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pickle import UnpicklingError
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ _NUMERIC_TYPECODES = "?bhilqBHILQefd"
 
 # With this and FORCE set, torch.load refuses to choose.
 _FORCE_NOT = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+_one_thread = RLock()  # re-entrant: a loader may call another one
 
 
 def _history_buffer_getattr(owner: Any, name: str) -> Callable:
@@ -157,14 +159,18 @@ def _load_as_data(load: Callable) -> Callable:
 
 @contextmanager
 def _weights_only() -> Iterator[None]:
-    """Make every ``torch.load`` in the context a weights-only load."""
-    before = {name: os.environ.pop(name, None) for name in (FORCE, _FORCE_NOT)}
-    os.environ[FORCE] = "1"
-    try:
-        yield
-    finally:
-        del os.environ[FORCE]
-        os.environ.update({k: v for k, v in before.items() if v is not None})
+    """Make every ``torch.load`` in the context a weights-only load.
+
+    One thread at a time, for the environment is that of all.
+    """
+    with _one_thread:
+        before = {name: os.environ.pop(name, None) for name in (FORCE, _FORCE_NOT)}
+        os.environ[FORCE] = "1"
+        try:
+            yield
+        finally:
+            del os.environ[FORCE]
+            os.environ.update({k: v for k, v in before.items() if v is not None})
 
 
 def _reason(error: UnpicklingError) -> str:

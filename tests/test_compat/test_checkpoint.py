@@ -2,8 +2,10 @@
 
 import os
 import pickle
+import time
 import zipfile
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -283,6 +285,22 @@ def test_the_environment_stays_as_it_was(checkpoint, tmp_path, monkeypatch, befo
     assert dict(os.environ) == environment
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "missing.pth")
+    assert dict(os.environ) == environment
+
+
+def test_threads_do_not_take_the_protection_from_each_other(checkpoint, monkeypatch):
+    environment, seen = dict(os.environ), []
+    torch_load = torch.load
+
+    def slow_load(*args, **kwargs):
+        time.sleep(0.01)
+        seen.append(os.environ.get("TORCH_FORCE_WEIGHTS_ONLY_LOAD"))
+        return torch_load(*args, **kwargs)
+
+    monkeypatch.setattr(torch, "load", slow_load)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: load(checkpoint), range(16)))
+    assert seen == ["1"] * 16
     assert dict(os.environ) == environment
 
 

@@ -282,6 +282,7 @@ def test_whole_comparison(tmp_path, coco, mpii, repo):
     base.log_processor = dict(by_epoch=False)
     base.target_metric = "PCKh@0.5 (12 joints)"
     base.dump(tmp_path / "tiny.py")
+    base.update(custom_hooks=[])
     base.model.adaptations = dict()
     base.dump(tmp_path / "tiny_source-only.py")
     base.model.backbone.depth = 10  # there is no such network
