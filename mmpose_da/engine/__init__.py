@@ -8,6 +8,7 @@ from .hooks import (
 )
 from .loops import ExactEpochBasedTrainLoop, ExactIterBasedTrainLoop
 from .resume import find_checkpoint, make_exact
+from .workers import end_with_parent
 
 __all__ = [
     "AtomicLocalBackend",
@@ -18,6 +19,7 @@ __all__ = [
     "NonFiniteHook",
     "SafeCheckpointHook",
     "StyleSamplesHook",
+    "end_with_parent",
     "find_checkpoint",
     "make_exact",
 ]

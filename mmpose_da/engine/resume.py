@@ -25,7 +25,8 @@ def make_exact(cfg: Config) -> None:
     MMEngine's checkpoint hook becomes a :class:`SafeCheckpointHook`, and its loop, if
     the batches are those of a :class:`~mmpose_da.datasets.MixedDomainBatchSampler`, an
     :class:`ExactEpochBasedTrainLoop` or :class:`ExactIterBasedTrainLoop`. What is not
-    MMEngine's own stays.
+    MMEngine's own stays. The loaders' processes end with the training
+    (:func:`end_with_parent`).
 
     Args:
         cfg (Config): Of a training; changed in place.
@@ -34,6 +35,10 @@ def make_exact(cfg: Config) -> None:
     hooks.setdefault("checkpoint", dict(type="CheckpointHook", interval=1))
     if hooks["checkpoint"] is not None:
         hooks["checkpoint"]["type"] = _exact(hooks["checkpoint"]["type"])
+
+    for name in ("train_dataloader", "val_dataloader"):
+        if cfg.get(name):
+            cfg[name].setdefault("worker_init_fn", dict(type="end_with_parent"))
 
     batch_sampler = (cfg.get("train_dataloader") or {}).get("batch_sampler") or {}
     if _name(batch_sampler.get("type")) == "MixedDomainBatchSampler":
