@@ -109,7 +109,7 @@ class Data(torch.utils.data.Dataset):
     def __len__(self):
         return 100
     def __getitem__(self, index):
-        return torch.zeros(100_000)
+        return bytes(1_000_000)  # more than a pipe holds
 
 loader = torch.utils.data.DataLoader(
     Data(), num_workers=2, worker_init_fn=FUNCTIONS.get("end_with_parent"))
