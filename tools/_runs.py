@@ -18,7 +18,7 @@ from pprint import pformat
 from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
-from mmpose_da.engine import find_checkpoint
+from mmpose_da.engine import AtomicLocalBackend, find_checkpoint
 
 TOOLS = Path(__file__).resolve().parent
 POLL_SECONDS = 0.5
@@ -228,8 +228,7 @@ def _write_config(cfg: Config, work_dir: Path) -> Path:
                 f"{', '.join(changed)}); delete the folder or give another one"
             )
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, text)
+    AtomicLocalBackend().put_text(text, path)
     try:
         same = Config.fromfile(path).to_dict() == content
     except Exception as error:
@@ -241,16 +240,10 @@ def _write_config(cfg: Config, work_dir: Path) -> Path:
     return path
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file so that it is there as a whole or not at all."""
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def _write_result(result: Result, work_dir: Path) -> None:
     content = dict(asdict(result), checkpoint=result.checkpoint.name)
-    _write(work_dir / "result.json", json.dumps(content, indent=1))
+    text = json.dumps(content, indent=1)
+    AtomicLocalBackend().put_text(text, work_dir / "result.json")
 
 
 def _read_result(work_dir: Path) -> Result:

@@ -165,26 +165,24 @@ def outcome(work_dir: Path) -> dict[str, Any]:
         content,
         meta={key: meta[key] for key in ("epoch", "iter", "seed")},
         history={
-            key: value.data
+            key: value
             for key, value in hub["log_scalars"].items()
             if key.rpartition("/")[2] not in CLOCKS
         },
-        state={k: v for k, v in hub["runtime_info"].items() if not _is_text(v)},
+        # Its texts are paths, times and the config with the work directory.
+        state={
+            key: value
+            for key, value in hub["runtime_info"].items()
+            if not isinstance(value, str)
+        },
         log=[
             {key: value for key, value in line.items() if key not in CLOCKS}
             for line in _runs.scalars(work_dir)
         ],
-        files=sorted(p.name for p in work_dir.glob("*") if _is_file_of_training(p)),
+        files=sorted(
+            path.name for path in work_dir.iterdir() if path.suffix in (".pth", ".tmp")
+        ),
     )
-
-
-def _is_text(value: Any) -> bool:
-    """Texts of the hub are paths, times and the config with the work directory."""
-    return isinstance(value, str)
-
-
-def _is_file_of_training(path: Path) -> bool:
-    return path.suffix in (".pth", ".tmp")
 
 
 def differences(a: Any, b: Any, path: str = "") -> Iterator[str]:

@@ -37,3 +37,7 @@ class AtomicLocalBackend(LocalBackend):
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise OSError(error.errno, error.strerror, str(path)) from error
+
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = "utf-8") -> None:
+        """Write a text file, as :meth:`put` writes bytes."""
+        self.put(obj.encode(encoding), filepath)

@@ -77,7 +77,7 @@ class SafeCheckpointHook(CheckpointHook):
         )
         if is_main_process():
             pointer = self.file_backend.join_path(runner.work_dir, "last_checkpoint")
-            self.file_backend.put(self.last_ckpt.encode(), pointer)
+            self.file_backend.put_text(self.last_ckpt, pointer)
             for old in outdated:
                 path = self._path(old)
                 if self.file_backend.isfile(path):
