@@ -203,11 +203,10 @@ def with_iters(cfg: Config, iters: int) -> Config:
     Raises:
         ValueError: The config counts epochs.
     """
-    kind = cfg.train_cfg.get("type")
-    if kind != "IterBasedTrainLoop":
+    if "max_iters" not in cfg.train_cfg:
         raise ValueError(
-            f"{cfg.filename} can't be trained for {iters} iterations: its "
-            f"`train_cfg.type` is {kind!r}, not 'IterBasedTrainLoop'"
+            f"{cfg.filename} can't be trained for {iters} iterations: its `train_cfg` "
+            f"has no `max_iters`, but {dict(cfg.train_cfg)}"
         )
     cfg = deepcopy(cfg)
     cfg.train_cfg.update(max_iters=iters, val_interval=iters)

@@ -2,6 +2,7 @@ from .annotation_file import AnnotationError
 from .load_intact_image import LoadIntactImage
 from .lsp_dataset import LspDataset
 from .mixed_domain_dataset import MixedDomainDataset
+from .mpii_dataset import ZeroBasedMpiiDataset
 from .samplers import MixedDomainBatchSampler
 from .surreal_dataset import SurrealDataset
 from .tigdog_dataset import TigDogDataset
@@ -14,4 +15,5 @@ __all__ = [
     "MixedDomainDataset",
     "SurrealDataset",
     "TigDogDataset",
+    "ZeroBasedMpiiDataset",
 ]

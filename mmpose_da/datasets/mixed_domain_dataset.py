@@ -10,7 +10,7 @@ from mmcv.transforms import Compose
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import exists
 from mmengine.logging import print_log
-from mmpose.datasets import CombinedDataset
+from mmpose.datasets import CombinedDataset, MpiiDataset
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.datasets.transforms import LoadImage
 from mmpose.registry import DATASETS, TRANSFORMS
@@ -25,6 +25,7 @@ from ..structures import (
     joint_metainfo,
 )
 from .load_intact_image import LoadIntactImage
+from .mpii_dataset import ZeroBasedMpiiDataset
 from .people import LeftOut, describe, load_people
 
 
@@ -56,6 +57,9 @@ class MixedDomainDataset(CombinedDataset):
 
     The annotations that are not used are in :attr:`left_out`, by domain, each with its
     id and the reason; the log says how many there are, and at level DEBUG which.
+
+    Joints are 0-based. A stock ``MpiiDataset``, whose joints are not, is read as a
+    :class:`ZeroBasedMpiiDataset`.
 
     Args:
         joints (str | dict): The one joint definition; see
@@ -218,6 +222,8 @@ def _build_dataset(domain: str, cfg: dict) -> tuple[BaseDataset, dict | None]:
             "transforms to MixedDomainDataset, which applies them to all domains"
         )
     joint_map = cfg.pop("joint_map", None)
+    if cfg.get("type") in ("MpiiDataset", MpiiDataset):
+        cfg["type"] = ZeroBasedMpiiDataset
     try:
         dataset = DATASETS.build(dict(cfg, lazy_init=True))
     except Exception as error:

@@ -1,3 +1,4 @@
+from .adabn_loop import AdaBNLoop
 from .atomic_backend import AtomicLocalBackend
 from .hooks import (
     CheckpointMatchHook,
@@ -11,6 +12,7 @@ from .resume import find_checkpoint, make_exact
 from .workers import end_with_parent
 
 __all__ = [
+    "AdaBNLoop",
     "AtomicLocalBackend",
     "CheckpointMatchHook",
     "EMATeacherHook",

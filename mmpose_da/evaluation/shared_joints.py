@@ -38,13 +38,21 @@ class SharedJointsMpiiPCK(_SharedJoints, MpiiPCKAccuracy):
     The mean is named ``PCKh@0.5 (12 joints)``, with the number of shared joints; as in
     MPII's own protocol, pelvis and thorax are never in it.
 
+    ``MpiiPCKAccuracy`` compares with joints that count from 1, as MMPose's
+    ``MpiiDataset`` reads them. Those of a
+    :class:`~mmpose_da.datasets.ZeroBasedMpiiDataset` count from 0, which its metainfo
+    says; both are evaluated correctly.
+
     Args:
         joints (Sequence[str]): Names of the shared joints.
         kwargs: See :class:`mmpose.evaluation.MpiiPCKAccuracy`.
     """
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        metrics = super().compute_metrics(self._shared_only(results))
+        results = self._shared_only(results)
+        if self.dataset_meta.get("zero_based"):
+            results = [dict(r, gt_coords=r["gt_coords"] + 1) for r in results]
+        metrics = super().compute_metrics(results)
         mean, strict_mean = metrics.pop("PCK"), metrics.pop("PCK@0.1")
         shared = {
             name: float(value)

@@ -17,12 +17,12 @@ source = dict(
     data_prefix=dict(img='images/'),
     joint_map=_base_.coco_midpoints)
 target = dict(
-    type='MpiiDataset',
+    type='ZeroBasedMpiiDataset',
     data_root=synthetic_root + 'street/',
     ann_file='annotations/mpii_train.json',
     data_prefix=dict(img='images/'))
 target_val = dict(
-    type='MpiiDataset',
+    type='ZeroBasedMpiiDataset',
     data_root=synthetic_root + 'street/',
     ann_file='annotations/mpii_val.json',
     headbox_file=synthetic_root + 'street/annotations/mpii_gt_val.mat',

@@ -22,8 +22,8 @@ from scipy.io import savemat
 from .domains import Domain, Sample, render_sample
 from .skeleton import JOINT_IDS, JOINT_NAMES
 
-#: To be raised by a change after which the same seed gives other images.
-GENERATOR_VERSION = 1
+#: To be raised by a change after which the same seed gives other files.
+GENERATOR_VERSION = 2
 
 MANIFEST = "manifest.json"
 JPEG_QUALITY = 95
@@ -65,8 +65,10 @@ MPII_NAMES: tuple[str, ...] = (
 #: MMPose's estimate of a person's area, as a share of that of the box.
 AREA_OF_BOX = 0.53
 #: MPII's scale is the box's side over 200 px. MMPose moves its center down by 15 px
-#: times the scale, and counts from 1.
+#: times the scale.
 MPII_SIDE, MPII_SHIFT = 200.0, 15.0
+#: MPII counts pixels from 1: the center of the first pixel is at (1, 1).
+MPII_FIRST = 1
 #: A MATLAB file starts with a text of this length, into which SciPy writes the time.
 MAT_TITLE = b"MATLAB 5.0 MAT-file".ljust(116)
 
@@ -310,7 +312,7 @@ def _write_mpii(
         low, high = np.reshape(sample.box, (2, 2)).astype(float)
         scale = (high - low).max() / MPII_SIDE
         # So that MMPose finds the middle of the box.
-        center = (low + high) / 2 + 1 - (0, MPII_SHIFT * scale)
+        center = (low + high) / 2 + MPII_FIRST - (0, MPII_SHIFT * scale)
         joints = sample.joints[ids]
         inside = _inside(joints, size)
         annotations.append(
@@ -318,13 +320,14 @@ def _write_mpii(
                 image=name,
                 center=_rounded(center),
                 scale=_rounded(scale, 6),
-                joints=_rounded(np.where(inside[:, None], joints, -1.0)),
+                joints=_rounded(np.where(inside[:, None], joints + MPII_FIRST, -1.0)),
                 joints_vis=inside.astype(int).tolist(),
             )
         )
     _write_json(folder / f"mpii_{split}.json", annotations)
 
     corners = np.array([np.reshape(s.head_box, (2, 2)) for s in samples], float)
+    corners += MPII_FIRST
     content = BytesIO()
     savemat(content, dict(headboxes_src=corners.transpose(1, 2, 0)))
     content = MAT_TITLE + content.getvalue()[len(MAT_TITLE) :]

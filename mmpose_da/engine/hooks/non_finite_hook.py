@@ -79,6 +79,8 @@ class NonFiniteHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
+        if "loss" not in outputs:  # nothing is trained
+            return
         if not outputs["loss"].isfinite():
             _copy(self._kept, self._buffers)
             terms = [name for name, value in outputs.items() if not value.isfinite()]
