@@ -82,6 +82,30 @@ def test_ranks_divide_the_batch_of_one():
         assert by_domain(batch) == [left + right for left, right in joined]
 
 
+@pytest.mark.parametrize("first", [1, 2])
+def test_ranks_resume_with_the_batch_after_the_last(first):
+    half = dict(source=2, target_labeled=1, target_unlabeled=3)
+    for rank in (0, 1):
+        whole = list(make(half, epoch=1, rank=rank, world_size=2))
+        resumed = make(half, epoch=1, rank=rank, world_size=2)
+        resumed.first_batch = first
+        rest = list(resumed)
+        assert rest == whole[first:]
+        assert [b.seeds for b in rest] == [b.seeds for b in whole[first:]]
+
+
+def test_domains_of_one_size_are_shuffled_differently():
+    dataset = make().sampler.dataset
+    dataset.domains, dataset._lens = ["source", "target_unlabeled"], [50, 50]
+    dataset._len = 100
+    counts = dict(source=50, target_unlabeled=50)
+    sampler = DefaultSampler(dataset, shuffle=True, seed=0)
+    [batch] = MixedDomainBatchSampler(sampler, 100, counts)
+    source, target = batch[:50], [index - 50 for index in batch[50:]]
+    assert sorted(source) == sorted(target) == list(range(50))
+    assert source != target
+
+
 def test_without_shuffling():
     assert by_domain(next(iter(make(shuffle=False))))[0] == [0, 1, 2, 3]
 

@@ -39,6 +39,11 @@ class Adaptation(BaseModule):
     #: The domains that every batch, that of all ranks together, must have.
     needs: tuple[str, ...] = ()
 
+    #: Adaptations prepare the images in the order of this number, low ones first,
+    #: whatever the order of the keys in the config. What gives images another style
+    #: comes before what makes views of them.
+    priority: int = 50
+
     def __init__(
         self,
         in_channels: int | None = None,

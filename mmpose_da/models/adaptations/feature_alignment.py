@@ -23,8 +23,11 @@ class FeatureAlignment(Adaptation):
         sample (str): What a sample is: ``'image'``, the mean of an image's features
             over the positions, or ``'position'``, the feature at one position.
             Defaults to ``'image'``.
-        max_positions (int): At most so many positions of each side are used, chosen at
-            random in every step, with ``sample='position'``. Defaults to 1024.
+        max_positions (int): At most this many positions of each side are used, drawn
+            in random order in every step, with ``sample='position'``. The order matters
+            to the linear estimate of MMDLoss, which pairs neighboring samples. Even so,
+            positions of one image are not independent, as its theory assumes. Defaults
+            to 1024.
     """
 
     needs = (SOURCE, "target")
@@ -57,7 +60,5 @@ class FeatureAlignment(Adaptation):
         if self.sample == "image":
             return features.mean(dim=(2, 3))
         positions = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
-        if len(positions) > self.max_positions:
-            chosen = torch.randperm(len(positions), device=positions.device)
-            positions = positions[chosen[: self.max_positions]]
-        return positions
+        order = torch.randperm(len(positions), device=positions.device)
+        return positions[order[: self.max_positions]]

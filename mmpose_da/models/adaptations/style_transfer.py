@@ -40,6 +40,7 @@ class StyleTransfer(Adaptation):
     """
 
     needs = (SOURCE, "target")
+    priority = 10
 
     def __init__(
         self,
@@ -70,11 +71,6 @@ class StyleTransfer(Adaptation):
         self.pixels = Pixels(estimator.data_preprocessor)
 
     def prepare(self, batch: DomainBatch) -> None:
-        if self.teacher_share and batch.pseudo_heatmaps is not None:
-            raise ValueError(
-                "the teacher has seen its images before StyleTransfer changes them; "
-                "put StyleTransfer before it in model.adaptations"
-            )
         self.style.load()
         factor = self.current_weight()
         source = batch.images[batch.slice(SOURCE)]

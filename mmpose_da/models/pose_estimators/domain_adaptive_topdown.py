@@ -18,6 +18,7 @@ from ...structures import (
     joint_mapping,
     joint_metainfo,
 )
+from ..adaptations import Adaptation
 from ..layers.numerics import empty_sum, promote
 
 #: The parts of an estimator that are deployed.
@@ -132,7 +133,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         batch = DomainBatch(data_samples, inputs)
         for adaptation in self.adaptations.values():
             adaptation.check(batch)
-        for adaptation in self.adaptations.values():
+        for adaptation in sorted(self.adaptations.values(), key=_priority):
             adaptation.prepare(batch)
         feats = self.extract_feat(batch.images)
         batch.features = {"head": feats[-1], **self._tapped}
@@ -212,6 +213,10 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
                 )
 
         self._register_load_state_dict_pre_hook(sort_joints)
+
+
+def _priority(adaptation: Adaptation) -> int:
+    return adaptation.priority
 
 
 def _check_head(head: nn.Module, metainfo: dict) -> None:

@@ -131,12 +131,32 @@ def test_images_made_for_the_teacher_before_are_kept(make):
     assert torch.equal(batch.teacher_images, made)
 
 
-def test_a_teacher_that_has_looked_already(make):
-    batch = make_batch(source=1, target_unlabeled=2)
-    batch.pseudo_heatmaps = torch.rand(2, 16, 4, 4)
-    make(share=1.0).prepare(batch)  # no matter for the student
-    with pytest.raises(ValueError, match="put StyleTransfer before"):
-        make(teacher_share=0.5).prepare(batch)
+@pytest.mark.parametrize("order", [("style", "teacher"), ("teacher", "style")])
+@pytest.mark.parametrize("teacher_share", [0.0, 1.0])
+def test_styles_are_those_of_the_crops_whatever_the_order_of_keys(
+    make, order, teacher_share
+):
+    """Not of the student's distorted views of them, which the teacher makes."""
+    configs = dict(
+        style=dict(
+            type="StyleTransfer",
+            style=dict(type="Swap"),
+            share=1.0,
+            teacher_share=teacher_share,
+        ),
+        teacher=dict(
+            type="MeanTeacher", student_view=dict(type="RandomView", brightness=0.9)
+        ),
+    )
+    adaptations = {name: configs[name] for name in order}
+    model = tiny_model.build(adaptations=adaptations, joints="MpiiDataset")
+    model.adaptations["teacher"].update(model)
+    images, samples = tiny_model.batch(source=4, target_unlabeled=2)
+    model.loss(images, samples)
+    pixels = Pixels(model.data_preprocessor)
+    content, styles, _ = model.adaptations["style"].style.calls[0]
+    torch.testing.assert_close(content, pixels.to_rgb(images[:4]))
+    assert len(which(pixels.from_rgb(styles), images[4:])) == 4
 
 
 def test_weight_and_rampup_are_a_factor_of_the_shares(make):
