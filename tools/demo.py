@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from mmpose_da.datasets.synthetic import write_domain
+from mmpose_da.datasets.synthetic import is_written, write_domain
 from mmpose_da.structures import joint_definition, joint_mapping
 from mmpose_da.visualization import (
     draw_paired_predictions,
@@ -190,12 +190,15 @@ def render_missing(folder: Path, bars: Progress) -> None:
 
     Args:
         folder (Path): Gets a folder for each domain. One that was rendered before stays
-            as it is, however it was made.
+            as it is, with any number of images.
         bars (Progress): Where the bars go.
+
+    Raises:
+        FileExistsError: A domain was rendered by another version of the generator.
     """
     for domain, format, splits in DOMAINS:
         counts = dict(map(split_count, splits))
-        if (folder / domain.name / "manifest.json").is_file():
+        if is_written(folder / domain.name):
             bars.console.print(f"using the images in {folder / domain.name}")
             continue
         bar = bars.add_task(f"rendering the {domain.name}", total=sum(counts.values()))

@@ -11,7 +11,7 @@ from .domains import DOMAINS, STREET, STUDIO, Domain, Sample, render_sample
 from .poses import Pose, sample_pose
 from .sheet import contact_sheet, draw_skeleton
 from .skeleton import JOINT_IDS, JOINT_NAMES, Body, forward_kinematics, sample_body
-from .writer import sample_rng, write_domain
+from .writer import is_written, sample_rng, write_domain
 
 __all__ = [
     "DOMAINS",
@@ -27,6 +27,7 @@ __all__ = [
     "contact_sheet",
     "draw_skeleton",
     "forward_kinematics",
+    "is_written",
     "render_sample",
     "sample_body",
     "sample_camera",

@@ -179,6 +179,28 @@ def write_domain(
     return True
 
 
+def is_written(folder: str | Path) -> bool:
+    """Whether a folder holds a set that this version of the writer made.
+
+    Args:
+        folder (str | Path): The folder, with whatever images, seed and size.
+
+    Raises:
+        FileExistsError: The set is from another version, whose files differ.
+    """
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        return False
+    version = json.loads(path.read_text(encoding="utf-8"))["generator_version"]
+    if version != GENERATOR_VERSION:
+        raise FileExistsError(
+            f"'{folder}' was rendered by version {version} of the generator, and this "
+            f"is version {GENERATOR_VERSION}, whose files differ; delete the folder, or "
+            "run `python tools/render_domains.py --overwrite`"
+        )
+    return True
+
+
 def joints_3d(samples: list[Sample]) -> dict[str, np.ndarray]:
     """The joints and cameras of N images.
 

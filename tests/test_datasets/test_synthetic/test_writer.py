@@ -5,14 +5,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from mmpose.datasets import CocoDataset, MpiiDataset
+from mmpose.datasets import CocoDataset
 from mmpose.datasets.transforms import GetBBoxCenterScale
 
+from mmpose_da.datasets import ZeroBasedMpiiDataset
 from mmpose_da.datasets.synthetic import (
     JOINT_IDS,
     JOINT_NAMES,
     STREET,
     STUDIO,
+    is_written,
     render_sample,
     sample_rng,
     write_domain,
@@ -65,7 +67,7 @@ def load_coco(folder, split, **kwargs):
 
 
 def load_mpii(folder, split, **kwargs):
-    return MpiiDataset(
+    return ZeroBasedMpiiDataset(
         data_root=str(folder),
         ann_file=f"annotations/mpii_{split}.json",
         data_prefix=dict(img="images/"),
@@ -242,8 +244,15 @@ def test_another_set_is_kept_and_the_error_says_what_differs(coco, change, messa
 
 def test_another_generator_makes_another_set(coco, monkeypatch):
     monkeypatch.setattr(writer_module, "GENERATOR_VERSION", 0)
-    with pytest.raises(FileExistsError, match="generator_version is 1, not 0"):
+    with pytest.raises(FileExistsError, match="generator_version is 2, not 0"):
         write(coco)
+
+
+def test_sets_of_another_generator_are_not_used(coco, tmp_path, monkeypatch):
+    assert is_written(coco) and not is_written(tmp_path)
+    monkeypatch.setattr(writer_module, "GENERATOR_VERSION", 9)
+    with pytest.raises(FileExistsError, match="version 2 .* this is version 9"):
+        is_written(coco)
 
 
 def test_a_set_that_was_tampered_with_is_replaced_when_asked_to(tmp_path):
