@@ -9,6 +9,7 @@ from torch import nn
 
 from mmpose_da.engine import EMATeacherHook
 from mmpose_da.models.adaptations import MeanTeacher
+from mmpose_da.models.adaptations.mean_teacher import _is_inside
 from mmpose_da.models.layers import (
     RandomView,
     gaussian_heatmaps,
@@ -189,9 +190,31 @@ def test_threshold_decides_joint_by_joint():
 
 def test_share_takes_the_surest_images_of_each_joint():
     model, teacher = make_model(share=0.5)
-    confidence = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.8, 0.2]])
+    # The second joint is found less surely than the first one in every image.
+    confidence = torch.tensor([[0.9, 0.01], [0.5, 0.08], [0.6, 0.07], [0.8, 0.02]])
     expected = [[1, 0], [0, 1], [0, 1], [1, 0]]
     assert teacher._is_sure(confidence).int().tolist() == expected
+
+
+def test_share_of_a_few_images_is_rounded_up():
+    model, teacher = make_model(share=0.5)
+    confidence = torch.tensor([[0.9], [0.2], [0.3]])
+    assert teacher._is_sure(confidence).flatten().tolist() == [True, False, True]
+
+
+def test_confidence_goes_with_the_joint_into_a_mirrored_view():
+    mirror = dict(type="RandomView", flip_prob=1.0)
+    model, teacher = make_model(student_view=mirror, threshold=0.5)
+    middle = torch.full((3, 2), 32.0)
+    batch = spotted(teacher, Spots(first=0), middle)
+    teacher.prepare(batch)
+    # The right leg, 0 to 2, is sure; in the mirror it is the left one, 3 to 5.
+    assert batch.pseudo_weights[0].nonzero().flatten().tolist() == [3, 4, 5]
+
+
+def test_inside_means_inside_of_a_map_that_is_not_square():
+    points = torch.tensor([[[10.0, 20.0], [20.0, 10.0], [15.0, 31.0], [15.5, 3.0]]])
+    assert _is_inside(points, (32, 16)).tolist() == [[True, False, True, False]]
 
 
 def test_joints_that_leave_the_student_s_view_are_not_taught():
