@@ -1,13 +1,14 @@
 """Loops that are interrupted, resumed, and end as if they had not been."""
 
 import pytest
+import torch
 from killed_run import Kill, Trainings
 from mmengine.config import Config
 from mmengine.runner import Runner
 from tiny_run import SSDA, UDA, run_config
 
 from mmpose_da.datasets import MixedDomainDataset
-from mmpose_da.engine import find_checkpoint, make_exact
+from mmpose_da.engine import find_checkpoint, loops, make_exact
 
 
 def by_iter(cfg: Config, max_iters: int = 7, interval: int = 2) -> Config:
@@ -113,6 +114,25 @@ def test_gradients_that_add_up_are_kept(tmp_path, coco, mpii, compare):
     trainings(tmp_path / "killed", Kill(iterations=5))  # goes on from 4, which is 3 + 1
     trainings(tmp_path / "killed")
     assert compare(tmp_path / "through", tmp_path / "killed") == []
+
+
+def test_ranks_and_iterations_draw_different_numbers(
+    tmp_path, coco, mpii, monkeypatch
+):
+    drawn, seed_all = [], loops.seed_all
+
+    def note(*key):
+        seed_all(*key)
+        drawn.append(torch.rand(1).item())
+
+    monkeypatch.setattr(loops, "seed_all", note)
+    cfg = by_iter(run_config(tmp_path, coco, mpii, UDA), max_iters=3)
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    for rank in (0, 1, 0):
+        monkeypatch.setattr(loops, "get_rank", lambda rank=rank: rank)
+        Trainings(cfg)(tmp_path / f"run_{len(drawn)}")
+    first, second, again = drawn[:3], drawn[3:6], drawn[6:]
+    assert first == again and len({*first, *second}) == 6
 
 
 def test_another_batch_sampler_is_an_error(tmp_path, coco, mpii):

@@ -75,6 +75,15 @@ def test_all_source_images_get_the_style_of_some_target_image(make):
     assert batch.teacher_images is None
 
 
+def test_partners_are_drawn_anew(make):
+    counts = dict(source=20, target_unlabeled=5)
+    partners = []
+    for seed in (0, 1):
+        batch, before = prepared(make(share=1.0), seed, **counts)
+        partners.append(which(batch.images[:20], before))
+    assert partners[0] != partners[1]
+
+
 def test_share_zero_changes_nothing_and_runs_nothing(make):
     adaptation = make(share=0.0)
     batch, before = prepared(adaptation, source=3, target_unlabeled=2)
