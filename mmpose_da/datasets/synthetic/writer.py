@@ -195,7 +195,7 @@ def is_written(folder: str | Path) -> bool:
     if version != GENERATOR_VERSION:
         raise FileExistsError(
             f"'{folder}' was rendered by version {version} of the generator, and this "
-            f"is version {GENERATOR_VERSION}, whose files differ; delete the folder, or "
+            f"is version {GENERATOR_VERSION}, whose files differ; delete the folder or "
             "run `python tools/render_domains.py --overwrite`"
         )
     return True

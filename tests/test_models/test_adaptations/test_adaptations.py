@@ -70,6 +70,18 @@ def test_weight_follows_the_iteration_of_the_runner():
     torch.testing.assert_close(over_training(batch)["loss"], 0.25 * full)
 
 
+def test_weight_is_a_factor_of_losses_and_not_of_diagnostics():
+    torch.manual_seed(0)
+    batch = make_batch(source=3, target_unlabeled=3)
+    for weight in (1.0, 0.25):
+        ihta = IHTA(in_channels=8, metainfo=MPII, weight=weight)
+        plain, weighted = ihta.eval().loss(batch), ihta(batch)
+        assert plain.keys() == weighted.keys()
+        for name, value in plain.items():
+            factor = weight if "loss" in name else 1
+            torch.testing.assert_close(weighted[name], factor * value)
+
+
 def test_samples_of_an_image_and_of_a_position():
     batch = make_batch(source=2, target_unlabeled=2)
     features = batch.features["head"]
