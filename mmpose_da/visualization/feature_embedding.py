@@ -34,15 +34,12 @@ def extract_features(
     count = min(num_images, len(dataset))
     indices = np.arange(count) * len(dataset) // max(count, 1)
     model.eval()
-    network = getattr(model, "deployed", model)  # the one that predicts
     features = []
     for start in range(0, count, BATCH_SIZE):
         samples = [dataset[int(i)] for i in indices[start : start + BATCH_SIZE]]
         data = model.data_preprocessor(pseudo_collate(samples), training=False)
         with torch.no_grad():
-            maps = network.backbone(data["inputs"])
-            if getattr(network, "neck", None) is not None:
-                maps = network.neck(maps)
+            maps = model.extract_feat(data["inputs"])
         features.append(maps[-1].float().mean(dim=(2, 3)).cpu().numpy())
     if not features:
         raise ValueError(f"there is no person to take features of: {num_images=}")

@@ -63,7 +63,8 @@ def _versions(model: nn.Module) -> dict[str, int]:
 def _deployed(model: nn.Module) -> list[str]:
     """The names of the weights that predict."""
     network = getattr(model, "deployed", model)
-    prefix = next(name for name, m in model.named_modules() if m is network)
+    backbone = next(n for n, m in model.named_modules() if m is network.backbone)
+    prefix = backbone.removesuffix("backbone")
     return [
         name
         for name in _versions(model)

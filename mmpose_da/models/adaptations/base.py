@@ -69,8 +69,13 @@ class Adaptation(BaseModule):
 
     @property
     def teacher(self) -> nn.Module | None:
-        """A network that can be deployed in the place of the estimator's own."""
+        """A network that can be deployed in place of the student."""
         return None
+
+    @property
+    def teacher_is_set(self) -> bool:
+        """Whether the teacher has weights that it was given, not random ones."""
+        return False
 
     def bind(self, estimator: nn.Module) -> None:
         """Take what is needed of the estimator, once, when it is built.

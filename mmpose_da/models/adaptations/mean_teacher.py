@@ -23,27 +23,6 @@ from ..layers.numerics import empty_sum, promote
 from .base import Adaptation
 
 
-class PoseNetwork(nn.Module):
-    """Backbone, neck and head of an estimator, from images to heatmaps.
-
-    Args:
-        estimator (nn.Module): The modules are its own, not copies.
-    """
-
-    def __init__(self, estimator: nn.Module) -> None:
-        super().__init__()
-        self.backbone = estimator.backbone
-        if estimator.with_neck:
-            self.neck = estimator.neck
-        self.head = estimator.head
-
-    def forward(self, images: Tensor) -> Tensor:
-        features = self.backbone(images)
-        if hasattr(self, "neck"):
-            features = self.neck(features)
-        return self.head(features)
-
-
 @MODELS.register_module()
 class MeanTeacher(Adaptation):
     """A student learns, on unlabelled images, what its own average over time finds.
@@ -143,11 +122,12 @@ class MeanTeacher(Adaptation):
 
     def bind(self, estimator: nn.Module) -> None:
         self.average = MomentumAnnealingEMA(
-            PoseNetwork(estimator),
+            estimator.student,
             momentum=1 - self.momentum,
             gamma=self.gamma,
             update_buffers=self.statistics != "student",
         )
+        self.teacher.test_cfg = estimator.test_cfg  # the same, not a copy
         self.pixels = Pixels(estimator.data_preprocessor)
         # Image pixels by heatmap pixel, (x, y); it depends on the codec.
         scale = [float(s) for s in estimator.head.decoder.scale_factor]
@@ -156,6 +136,10 @@ class MeanTeacher(Adaptation):
     @property
     def teacher(self) -> nn.Module:
         return self.average.module
+
+    @property
+    def teacher_is_set(self) -> bool:
+        return bool(self.average.steps > 0)
 
     def train(self, mode: bool = True) -> MeanTeacher:
         """The teacher predicts as when deployed, except for its batch normalisation."""
@@ -176,7 +160,7 @@ class MeanTeacher(Adaptation):
             self.average.avg_parameters = self.teacher.state_dict()
         else:
             self.average.avg_parameters = dict(self.teacher.named_parameters())
-        self.average.update_parameters(PoseNetwork(estimator))
+        self.average.update_parameters(estimator.student)
 
     @torch.no_grad()
     def prepare(self, batch: DomainBatch) -> None:

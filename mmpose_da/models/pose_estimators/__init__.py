@@ -1,3 +1,4 @@
 from .domain_adaptive_topdown import DomainAdaptiveTopdown
+from .pose_network import PoseNetwork
 
-__all__ = ["DomainAdaptiveTopdown"]
+__all__ = ["DomainAdaptiveTopdown", "PoseNetwork"]

@@ -7,7 +7,7 @@ from numbers import Real
 from mmengine.logging import print_log
 from mmpose.models import TopdownPoseEstimator
 from mmpose.registry import MODELS
-from mmpose.utils.typing import SampleList
+from mmpose.utils.typing import OptSampleList, SampleList
 from torch import Tensor, nn
 
 from ...structures import (
@@ -20,9 +20,7 @@ from ...structures import (
 )
 from ..adaptations import Adaptation
 from ..layers.numerics import empty_sum, promote
-
-#: The parts of an estimator that are deployed.
-PARTS = ("backbone", "neck", "head")
+from .pose_network import PoseNetwork
 
 
 @MODELS.register_module()
@@ -30,9 +28,11 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
     """A top-down pose estimator that is trained on batches of several domains.
 
     Any stock backbone, neck and head, and by name the adaptations that act on their
-    images, features and heatmaps in training. Prediction is that of
-    TopdownPoseEstimator and knows none of them. In the state dict, all that is not
-    under ``adaptations.`` has the keys of the stock estimator.
+    images, features and heatmaps in training. Prediction is that of the deployed
+    :class:`PoseNetwork`, a stock estimator that knows none of them. In the state dict,
+    all that is not under ``adaptations.`` has the keys of the stock estimator, so that
+    a stock checkpoint loads: adaptations that it lacks altogether keep their initial
+    weights.
 
     The loss is the head's own on source images, plus ``target_loss_weight`` times the
     same on labelled target images, plus the terms of the adaptations.
@@ -52,8 +52,8 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             last layer are then sorted by joint name, and those of joints that the
             checkpoint has not keep their initial weights. Defaults to None.
         kwargs: See :class:`mmpose.models.TopdownPoseEstimator`. In ``test_cfg``,
-            ``network='teacher'`` has an adaptation's teacher predict in the place of
-            the estimator's own network, the ``'student'``.
+            ``network='teacher'`` has an adaptation's teacher predict in place of the
+            ``'student'``. A teacher that was never set refuses to predict.
     """
 
     def __init__(
@@ -83,6 +83,8 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         for adaptation in self.adaptations.values():
             adaptation.bind(self)
         _ = self.deployed  # which fails where the config asks for what is not there
+        self._dataset_meta: dict | None = None
+        self.register_load_state_dict_post_hook(_start_adaptations)
         self._tapped: dict[str, Tensor] = {}
         for adaptation in self.adaptations.values():
             for tap in adaptation.taps:
@@ -92,32 +94,74 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
                 raise ValueError("checkpoint_joints is given, but there are no joints")
             self._sort_head_on_load(joint_definition(checkpoint_joints))
 
-    def forward(
-        self, inputs: Tensor, data_samples: SampleList | None, mode: str = "tensor"
-    ) -> dict[str, Tensor] | Tensor | tuple[Tensor, ...] | SampleList:
-        """As of MMPose's estimators; what is no loss is the selected network's."""
-        network = self if mode == "loss" else self.deployed
-        with _replaced(self, network):
-            return super().forward(inputs, data_samples, mode)
+    @property
+    def dataset_meta(self) -> dict | None:
+        """The joints that the network predicts, which no dataset's stand in for."""
+        return self.metainfo or self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict | None) -> None:
+        self._dataset_meta = dataset_meta
 
     @property
-    def deployed(self) -> nn.Module:
-        """What has the backbone, neck and head that predict: itself, or a teacher.
+    def student(self) -> PoseNetwork:
+        """The network that is trained."""
+        return PoseNetwork(self)
+
+    @property
+    def deployed(self) -> PoseNetwork:
+        """The network that predicts, the student or a teacher.
 
         Raises:
-            ValueError: ``test_cfg.network`` names a network that is not there.
+            ValueError: ``test_cfg.network`` names a network that does not exist.
         """
-        name = self.test_cfg.get("network", "student")
-        if name == "student":
-            return self
-        teachers = [a.teacher for a in self.adaptations.values() if a.teacher]
+        return self._teacher().teacher if self._is_teacher_deployed() else self.student
+
+    def _is_teacher_deployed(self) -> bool:
+        return self.test_cfg.get("network", "student") != "student"
+
+    def _teacher(self) -> Adaptation:
+        """The adaptation whose teacher is to be deployed."""
+        name = self.test_cfg["network"]
+        teachers = [a for a in self.adaptations.values() if a.teacher is not None]
         if name != "teacher" or len(teachers) != 1:
             raise ValueError(
-                f"test_cfg.network='{name}' can't be had: it must be 'student', or "
-                "'teacher' with one adaptation that has one, such as MeanTeacher, "
-                f"but the adaptations are {list(self.adaptations)}"
+                f"test_cfg.network='{name}' is not available: it must be 'student', or "
+                "'teacher' with exactly one adaptation that has a teacher, such as "
+                f"MeanTeacher, but the adaptations are {list(self.adaptations)}"
             )
         return teachers[0]
+
+    def _predicting(self) -> PoseNetwork:
+        """The deployed network, once it has something to say.
+
+        Raises:
+            RuntimeError: It is a teacher that was never set.
+        """
+        if self._is_teacher_deployed() and not self._teacher().teacher_is_set:
+            raise RuntimeError(
+                "model.test_cfg.network is 'teacher', but this teacher was never set: "
+                "no checkpoint was loaded, or one without a teacher, such as a source "
+                "model or a published one. Load a checkpoint of a run with this "
+                "teacher; or set model.test_cfg.network='student' to predict with the "
+                "weights that were loaded; or load a published model with the config "
+                "that was published with it"
+            )
+        return self.deployed
+
+    def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Features of the deployed network; see TopdownPoseEstimator."""
+        return self._predicting().extract_feat(inputs)
+
+    def predict(self, inputs: Tensor, data_samples: SampleList) -> SampleList:
+        """Predictions of the deployed network; see TopdownPoseEstimator."""
+        return self._predicting().predict(inputs, data_samples)
+
+    def _forward(
+        self, inputs: Tensor, data_samples: OptSampleList = None
+    ) -> Tensor | tuple[Tensor, ...]:
+        """Raw output of the deployed network; see TopdownPoseEstimator."""
+        return self._predicting()._forward(inputs, data_samples)
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
         """Losses of a batch of several domains.
@@ -135,7 +179,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             adaptation.check(batch)
         for adaptation in sorted(self.adaptations.values(), key=_priority):
             adaptation.prepare(batch)
-        feats = self.extract_feat(batch.images)
+        feats = self.student.extract_feat(batch.images)
         batch.features = {"head": feats[-1], **self._tapped}
         for adaptation in self.adaptations.values():
             adaptation.adapt(batch)
@@ -215,6 +259,19 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         self._register_load_state_dict_pre_hook(sort_joints)
 
 
+def _start_adaptations(model: nn.Module, incompatible_keys: tuple) -> None:
+    """Don't report adaptations as missing in a checkpoint that has none of them."""
+    missing = incompatible_keys.missing_keys
+    own = {name for name, _ in model.adaptations.named_parameters(prefix="adaptations")}
+    if own and own <= set(missing):
+        missing[:] = [key for key in missing if not key.startswith("adaptations.")]
+        print_log(
+            f"the checkpoint has no adaptations: {list(model.adaptations)} start with "
+            "their initial weights",
+            "current",
+        )
+
+
 def _priority(adaptation: Adaptation) -> int:
     return adaptation.priority
 
@@ -239,19 +296,6 @@ def _build_adaptations(configs: Mapping[str, dict], given: dict) -> nn.ModuleDic
         except Exception as error:
             raise ValueError(f"model.adaptations.{name}: {error}") from error
     return adaptations
-
-
-@contextmanager
-def _replaced(estimator: nn.Module, network: nn.Module) -> Iterator[None]:
-    """Within this context an estimator has a network's backbone, neck and head."""
-    own = {name: module for name, module in estimator.named_children() if name in PARTS}
-    for name in own:
-        setattr(estimator, name, getattr(network, name))
-    try:
-        yield
-    finally:
-        for name, module in own.items():
-            setattr(estimator, name, module)
 
 
 @contextmanager

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from mmpose.models import TopdownPoseEstimator
+from mmpose.utils.typing import OptSampleList
+from torch import Tensor, nn
+
+#: The parts of an estimator that are deployed.
+PARTS = ("backbone", "neck", "head")
+
+
+class PoseNetwork(TopdownPoseEstimator):
+    """The stock top-down estimator made of the parts of another one.
+
+    Student, teacher and published model are networks of this kind. The state dict has
+    the keys of the stock estimator, and images are to be preprocessed.
+
+    Args:
+        estimator (nn.Module): Its backbone, neck and head are shared, not copied.
+    """
+
+    def __init__(self, estimator: nn.Module) -> None:
+        nn.Module.__init__(self)  # MMPose would build the parts from configs
+        for name in PARTS:
+            if getattr(estimator, name, None) is not None:
+                setattr(self, name, getattr(estimator, name))
+        self.metainfo = estimator.metainfo
+        self.train_cfg, self.test_cfg = estimator.train_cfg, estimator.test_cfg
+        self.training = estimator.training
+
+    def forward(
+        self, inputs: Tensor, data_samples: OptSampleList = None, mode: str = "tensor"
+    ) -> object:
+        return super().forward(inputs, data_samples, mode)
