@@ -100,6 +100,11 @@ def write_freihand(folder: Path, joints: np.ndarray) -> None:
     (folder / "training_K.json").write_text(json.dumps(cameras))
     for i in range(4 * len(joints)):
         write_image(folder / f"training/rgb/{i:08d}.jpg", 224, 224)
+    for i in range(len(joints)):  # of one background; the hand is 40 x 60 px
+        mask = np.zeros((224, 224), np.uint8)
+        mask[80 + i : 140 + i, 100:140] = 255
+        (folder / "training/mask").mkdir(exist_ok=True)
+        cv2.imwrite(str(folder / f"training/mask/{i:08d}.jpg"), mask)
 
 
 def write_h3d(folder: Path, joints: np.ndarray, free: list[int]) -> None:

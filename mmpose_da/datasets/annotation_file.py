@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from math import prod
 from reprlib import repr as short
 from typing import Any
@@ -66,6 +66,7 @@ _COCO_BOX = dict(
 )
 _COCO_PERSON = dict(_COCO_BOX, keypoints=_TRIPLES, area=_NUMBER)
 _COCO_CATEGORY = dict(id=_INTEGER)
+_DETECTION = dict(image_id=_INTEGER, category_id=_INTEGER, bbox=_BOX, score=_NUMBER)
 _MPII_PERSON = dict(
     image=_NUMBERED_FILE, center=_POINT, scale=_NUMBER, joints=_PAIRS, joints_vis=_LIST
 )
@@ -99,6 +100,40 @@ def check_annotation_file(dataset: BaseDataset, labeled: bool) -> None:
         check(load(dataset.ann_file, file_format="json"), labeled)
     except ValueError as error:
         raise AnnotationError(f"'{dataset.ann_file}': {error}") from error
+
+
+def check_detection_file(dataset: BaseDataset) -> None:
+    """Check the file of detections that stand in for a dataset's boxes.
+
+    Args:
+        dataset (BaseDataset): A dataset with a ``bbox_file`` in COCO's format of
+            results: a list of objects with image_id, category_id, bbox and score.
+
+    Raises:
+        AnnotationError: The file is no JSON, or a detection is not of this form, or is
+            of an image that the annotation file lacks.
+    """
+    if isinstance(dataset, MpiiDataset):
+        raise AnnotationError(
+            f"bbox_file='{dataset.bbox_file}' needs an annotation file in COCO's "
+            f"format, which names the images, but '{dataset.ann_file}' is in MPII's"
+        )
+    images = {image["id"] for image in load(dataset.ann_file)["images"]}
+    try:
+        detections = load(dataset.bbox_file, file_format="json")
+        if not isinstance(detections, list):
+            raise ValueError("must be a list of detections in COCO's format of results")
+        for index, detection in enumerate(detections):
+            problem = _problem(detection, _DETECTION, optional=())
+            if problem:
+                raise ValueError(f"detection {index} {problem}")
+            if detection["image_id"] not in images:
+                raise ValueError(
+                    f"detection {index} has image_id={detection['image_id']}, which "
+                    f"'{dataset.ann_file}' lacks"
+                )
+    except ValueError as error:
+        raise AnnotationError(f"'{dataset.bbox_file}': {error}") from error
 
 
 def _check_mpii(people: Any, labeled: bool) -> None:
@@ -141,11 +176,13 @@ def _check_records(what: str, records: list, fields: dict[str, Kind]) -> None:
             raise ValueError(f"{what} {short(identity)} {problem}")
 
 
-def _problem(record: Any, fields: dict[str, Kind]) -> str | None:
+def _problem(
+    record: Any, fields: dict[str, Kind], optional: Collection[str] = _OPTIONAL
+) -> str | None:
     """What is wrong with a record of a file, if anything is."""
     if not isinstance(record, dict):
         return f"must be an object with {sorted(fields)}"
-    missing = fields.keys() - record.keys() - _OPTIONAL
+    missing = fields.keys() - record.keys() - set(optional)
     if missing:
         return f"has no {sorted(missing)}"
     for key, (in_words, holds) in fields.items():

@@ -26,7 +26,7 @@ from ..structures import (
 )
 from .load_intact_image import LoadIntactImage
 from .mpii_dataset import ZeroBasedMpiiDataset
-from .people import LeftOut, describe, load_people
+from .people import BoxJitter, LeftOut, describe, load_people
 
 
 @DATASETS.register_module()
@@ -54,6 +54,14 @@ class MixedDomainDataset(CombinedDataset):
     part in the choice of people either: MMPose drops a person with no labelled joint,
     which an unlabelled domain can't know, so here such a person stays, and so does one
     whose annotation has nothing but a box.
+
+    What this class can't remove is what a box says about the labels. Where the boxes
+    of a set were computed from its joints, the crops show their extent; the log warns
+    of files that say so. Two keys of ``target``, which apply to ``target_unlabeled``
+    alone, help: ``bbox_file`` takes the boxes of a detector, in COCO's format of
+    results (``filter_cfg=dict(bbox_score_thr=...)`` drops weak ones), and
+    ``box_jitter`` gives the boxes random errors (see
+    :class:`~mmpose_da.datasets.people.BoxJitter`).
 
     The annotations that are not used are in :attr:`left_out`, by domain, each with its
     id and the reason; the log says how many there are, and at level DEBUG which.
@@ -132,8 +140,10 @@ class MixedDomainDataset(CombinedDataset):
 
     def _load_domain(self, domain: str, cfg: dict) -> BaseDataset:
         """Build one domain's dataset, with its joints mapped and labels hidden."""
-        dataset, joint_map = _build_dataset(domain, cfg)
-        self.left_out[domain] = load_people(dataset, domain != TARGET_UNLABELED)
+        dataset, joint_map, box_jitter = _build_dataset(domain, cfg)
+        self.left_out[domain] = load_people(
+            dataset, domain != TARGET_UNLABELED, box_jitter
+        )
         if self.pipeline.transforms:
             _check_first_image(domain, dataset)
         mapping = joint_mapping(dataset.metainfo, self.metainfo, joint_map)
@@ -208,8 +218,10 @@ def _build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
     return transforms
 
 
-def _build_dataset(domain: str, cfg: dict) -> tuple[BaseDataset, dict | None]:
-    """A domain's dataset without its annotations, and the ``joint_map`` of its config.
+def _build_dataset(
+    domain: str, cfg: dict
+) -> tuple[BaseDataset, dict | None, BoxJitter | None]:
+    """A domain's dataset without its annotations, its ``joint_map`` and ``box_jitter``.
 
     The config is checked as far as MMPose doesn't.
     """
@@ -222,6 +234,14 @@ def _build_dataset(domain: str, cfg: dict) -> tuple[BaseDataset, dict | None]:
             "transforms to MixedDomainDataset, which applies them to all domains"
         )
     joint_map = cfg.pop("joint_map", None)
+    boxes = {key: cfg.pop(key, None) for key in ("bbox_file", "box_jitter")}
+    if domain == SOURCE and any(value is not None for value in boxes.values()):
+        raise ValueError(
+            "`bbox_file` and `box_jitter` are for the target; the boxes of the labeled "
+            "source are those of its annotations"
+        )
+    if domain != TARGET_UNLABELED:
+        boxes = dict.fromkeys(boxes)
     if cfg.get("type") in ("MpiiDataset", MpiiDataset):
         cfg["type"] = ZeroBasedMpiiDataset
     try:
@@ -240,7 +260,27 @@ def _build_dataset(domain: str, cfg: dict) -> tuple[BaseDataset, dict | None]:
             f"the annotation file '{dataset.ann_file}' of the domain '{domain}' "
             "does not exist; check data_root and ann_file in its config"
         )
-    return dataset, joint_map
+    if boxes["bbox_file"] is not None:
+        # MMPose's constructors accept it in test mode only.
+        dataset.bbox_file = boxes["bbox_file"]
+        if not exists(dataset.bbox_file):
+            raise FileNotFoundError(
+                f"the bbox_file '{dataset.bbox_file}' of the domain '{domain}' does "
+                "not exist"
+            )
+    return dataset, joint_map, _box_jitter(boxes["box_jitter"])
+
+
+def _box_jitter(cfg: dict | None) -> BoxJitter | None:
+    if cfg is None:
+        return None
+    try:
+        return BoxJitter(**cfg)
+    except TypeError as error:
+        raise ValueError(
+            "box_jitter must be a dict with a shift, a scale and a seed, all optional, "
+            f"but is {cfg!r}"
+        ) from error
 
 
 def _check_first_image(domain: str, dataset: BaseDataset) -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 
-from .annotation_file import AnnotationError, check_annotation_file
+from .annotation_file import (
+    AnnotationError,
+    check_annotation_file,
+    check_detection_file,
+)
 
 #: What remains of an annotation without labels: the image and the person's box.
 UNLABELED_KEYS = (
@@ -32,7 +40,55 @@ class LeftOut(NamedTuple):
     reason: str
 
 
-def load_people(dataset: BaseDataset, labeled: bool) -> list[LeftOut]:
+@dataclass(frozen=True)
+class BoxJitter:
+    """Random errors of boxes, as a detector makes them; the same in every run.
+
+    Boxes that a converter computes from the labels put the labels into the crops of an
+    unlabeled domain: without errors, the center and the side of a crop *are* those of
+    the labels' extent.
+
+    Args:
+        shift (float): Largest shift of the center, as a share of the box's width in x
+            and of its height in y. Defaults to 0.1.
+        scale (float): The sides are multiplied by one factor, at most ``1 + scale`` and
+            at least its inverse, uniform in the logarithm. Defaults to 0.2.
+        seed (int): Seed of the errors. Defaults to 0.
+
+    Raises:
+        ValueError: An argument is negative or not finite.
+    """
+
+    shift: float = 0.1
+    scale: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("shift", "scale"):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not 0 <= value < np.inf:
+                raise ValueError(f"box_jitter.{name} must be 0 or more, not {value!r}")
+
+    def apply(self, people: list[dict]) -> None:
+        """Change the boxes of people in place."""
+        rng = np.random.default_rng(self.seed)
+        shifts = rng.uniform(-self.shift, self.shift, (len(people), 2))
+        largest = np.log1p(self.scale)
+        factors = np.exp(rng.uniform(-largest, largest, len(people)))
+        for person, shift, factor in zip(people, shifts, factors, strict=True):
+            low, high = person["bbox"][:, :2], person["bbox"][:, 2:]
+            move = shift * (high - low)
+            center, half = (low + high) / 2 + move, (high - low) / 2 * factor
+            box = np.concatenate([center - half, center + half], axis=1)
+            person["bbox"] = box.astype(np.float32)
+            if "bbox_center" in person:  # MPII's people have these as well
+                person["bbox_center"] = (person["bbox_center"] + move).astype("f4")
+                person["bbox_scale"] = (person["bbox_scale"] * factor).astype("f4")
+
+
+def load_people(
+    dataset: BaseDataset, labeled: bool, box_jitter: BoxJitter | None = None
+) -> list[LeftOut]:
     """Load the annotations of a dataset that has been built without (``lazy_init``).
 
     With labels, a person is used if MMPose's class uses it, with two exceptions: the
@@ -40,11 +96,14 @@ def load_people(dataset: BaseDataset, labeled: bool) -> list[LeftOut]:
     some of whose categories have joints, the others' annotations are left out.
 
     Without labels, a person needs a box and nothing else: what the file says about
-    joints is dropped before the class sees it.
+    joints is dropped before the class sees it. If the dataset has a ``bbox_file``, its
+    people are those of this file of detections, and the annotation file only names the
+    images.
 
     Args:
         dataset (BaseDataset): The dataset; its people are in it afterwards.
         labeled (bool): Whether it has labels.
+        box_jitter (BoxJitter, optional): Errors that the boxes get. Defaults to None.
 
     Returns:
         list[LeftOut]: The annotations that are not used.
@@ -54,7 +113,9 @@ def load_people(dataset: BaseDataset, labeled: bool) -> list[LeftOut]:
             can be used.
     """
     check_annotation_file(dataset, labeled)
-    reader = _Reader(dataset, labeled)
+    if dataset.bbox_file:
+        check_detection_file(dataset)
+    reader = _Reader(dataset, labeled, box_jitter)
     methods = dict(
         parse_data_info=reader.parse,
         _is_valid_instance=reader.is_used,
@@ -79,25 +140,63 @@ def load_people(dataset: BaseDataset, labeled: bool) -> list[LeftOut]:
 class _Reader:
     """Stands in for the methods of a dataset that read and choose annotations."""
 
-    def __init__(self, dataset: BaseDataset, labeled: bool) -> None:
+    def __init__(
+        self, dataset: BaseDataset, labeled: bool, box_jitter: BoxJitter | None
+    ) -> None:
         self.dataset = dataset
         self.labeled = labeled
+        self.box_jitter = box_jitter
+        self.boxes_show_labels = False
         self.num_keypoints = dataset.metainfo["num_keypoints"]
         self.left_out: list[LeftOut] = []
         self._refused = f"that {type(dataset).__name__} does not take"
 
     def load(self) -> list[dict]:
         people = type(self.dataset).load_data_list(self.dataset)
+        if self.dataset.bbox_file:
+            people = [p for p in map(self._detected, people) if self.is_used(p)]
         if not people:
             raise AnnotationError(
                 f"'{self.dataset.ann_file}' has no person that can be used: "
                 f"{describe(self.left_out) or 'it has no annotations'}"
             )
-        return people if self.labeled else [self._without_labels(p) for p in people]
+        if self.labeled:
+            return people
+        people = [self._without_labels(person) for person in people]
+        if self.box_jitter is not None:
+            self.box_jitter.apply(people)
+        if self.boxes_show_labels:
+            self._warn()
+        return people
+
+    @staticmethod
+    def _detected(info: dict) -> dict:
+        return dict(
+            info, category_id=np.array(1), annotated_shape=info.pop("img_shape")
+        )
+
+    def _warn(self) -> None:
+        """Say that boxes were computed from labels, which no one has on a new site."""
+        jitter = self.box_jitter
+        errors = (
+            "exact; give the domain `box_jitter=dict()` or"
+            if jitter is None
+            else f"shifted by up to {jitter.shift:g} and scaled by up to "
+            f"{1 + jitter.scale:g} at random; to use no labels at all, give the domain"
+        )
+        print_log(
+            f"the boxes in '{self.dataset.ann_file}' were computed from the joints, "
+            "so the crops of this unlabeled domain show their extent. They are "
+            f"{errors} `bbox_file`, the boxes of a detector",
+            "current",
+            logging.WARNING,
+        )
 
     def parse(self, raw: dict) -> dict | None:
         """One annotation in COCO's format; other formats don't ask for this."""
         annotation, image = raw["raw_ann_info"], raw["raw_img_info"]
+        file_info = self.dataset.coco.dataset.get("info") or {}
+        self.boxes_show_labels = file_info.get("bbox_source") == "keypoints"
         reason = self._why_unread(annotation)
         if reason:
             self._leave_out(annotation["id"], annotation["image_id"], reason)

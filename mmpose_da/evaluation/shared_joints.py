@@ -30,6 +30,21 @@ class _SharedJoints:
         shared[ids] = True
         return [dict(result, mask=result["mask"] & shared) for result in results]
 
+    def _part_means(self, accuracy: np.ndarray) -> dict[str, float]:
+        """Percentages by part, left and right together.
+
+        A joint without a label, for which MMPose gives -1, is left out of its part, and
+        so is a part without a labeled joint.
+        """
+        ids = self.dataset_meta["keypoint_name2id"]
+        parts: dict[str, list[float]] = {}
+        for joint in self.joints:
+            part = joint.replace("left_", "").replace("right_", "")
+            if accuracy[ids[joint]] >= 0:
+                name = part.replace("_", " ").capitalize()
+                parts.setdefault(name, []).append(accuracy[ids[joint]])
+        return {part: 100 * float(np.mean(values)) for part, values in parts.items()}
+
 
 @METRICS.register_module()
 class SharedJointsMpiiPCK(_SharedJoints, MpiiPCKAccuracy):
@@ -53,15 +68,18 @@ class SharedJointsMpiiPCK(_SharedJoints, MpiiPCKAccuracy):
         if self.dataset_meta.get("zero_based"):
             results = [dict(r, gt_coords=r["gt_coords"] + 1) for r in results]
         metrics = super().compute_metrics(results)
-        mean, strict_mean = metrics.pop("PCK"), metrics.pop("PCK@0.1")
+        accuracy, _, _ = _pck(results, self.thr, "head_size", offset=1)
+        parts = self._part_means(accuracy)
+        if "Head top" in parts:  # as MMPose names it
+            parts["Head"] = parts.pop("Head top")
         shared = {
-            name: float(value)
-            for name, value in metrics.items()
-            if any(name.split()[0].lower() in joint for joint in self.joints)
+            f"{part} PCK": value
+            for part, value in parts.items()
+            if f"{part} PCK" in metrics
         }
         count = f"({len(self.joints)} joints)"
-        shared[f"PCKh@{self.thr:g} {count}"] = float(mean)
-        shared[f"PCKh@0.1 {count}"] = float(strict_mean)
+        shared[f"PCKh@{self.thr:g} {count}"] = float(metrics["PCK"])
+        shared[f"PCKh@0.1 {count}"] = float(metrics["PCK@0.1"])
         return shared
 
 
@@ -83,23 +101,10 @@ class SharedJointsPCK(_SharedJoints, PCKAccuracy):
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         results = self._shared_only(results)
-        accuracy, mean, _ = keypoint_pck_accuracy(
-            *(
-                np.concatenate([result[key] for result in results])
-                for key in ("pred_coords", "gt_coords", "mask")
-            ),
-            self.thr,
-            np.concatenate([result["bbox_size"] for result in results]),
-        )
-        ids = self.dataset_meta["keypoint_name2id"]
-        parts: dict[str, list[float]] = {}
-        for joint in self.joints:
-            part = joint.replace("left_", "").replace("right_", "")
-            parts.setdefault(part, []).append(accuracy[ids[joint]])
+        accuracy, mean, _ = _pck(results, self.thr, "bbox_size")
         metrics = {
-            f"{part.replace('_', ' ').capitalize()} PCK@{self.thr:g}": 100.0
-            * float(np.mean(values))
-            for part, values in parts.items()
+            f"{part} PCK@{self.thr:g}": value
+            for part, value in self._part_means(accuracy).items()
         }
         metrics[f"PCK@{self.thr:g} ({len(self.joints)} joints)"] = 100.0 * float(mean)
         return metrics
@@ -149,6 +154,24 @@ class SharedJointsCocoMetric(CocoMetric):
             annotation["num_keypoints"] = int(
                 np.count_nonzero(annotation["keypoints"][2::3])
             )
+
+
+def _pck(
+    results: list[dict], threshold: float, normalizer: str, offset: float = 0.0
+) -> tuple[np.ndarray, float, int]:
+    """MMPose's PCK of each joint, -1 where it has no label; their mean; their number.
+
+    Args:
+        results (list[dict]): The results that MMPose's PCK metrics collect.
+        threshold (float): Largest normalized error of a correct joint.
+        normalizer (str): Key of what errors are divided by.
+        offset (float): Added to the predictions. Defaults to 0.
+    """
+    predictions, labels, mask, size = (
+        np.concatenate([result[key] for result in results])
+        for key in ("pred_coords", "gt_coords", "mask", normalizer)
+    )
+    return keypoint_pck_accuracy(predictions + offset, labels, mask, threshold, size)
 
 
 def joint_ids(joints: Sequence[str], definition: dict) -> list[int]:

@@ -11,7 +11,7 @@ from tiny_domains import (
     edit_json,
 )
 
-from mmpose_da.datasets import MixedDomainDataset
+from mmpose_da.datasets import AnnotationError, MixedDomainDataset, people
 
 
 def images_of(dataset: MixedDomainDataset, domain: str) -> set:
@@ -235,3 +235,151 @@ def test_same_joints_are_left_alone(tmp_path, coco):
     given = np.array(raw["keypoints"]).reshape(17, 3)[:, :2]
     np.testing.assert_allclose(info["keypoints"][0], given, rtol=1e-6)
     assert coco == coco_config(tmp_path / "coco")
+
+
+def boxes_of(dataset: MixedDomainDataset, domain: str) -> dict:
+    """Box, center and scale of each person of a domain, by image."""
+    found = {}
+    for i in range(len(dataset)):
+        if dataset.domain_of(i) == domain:
+            info = dataset[i]
+            rest = [info[key] for key in ("bbox_center", "bbox_scale") if key in info]
+            found[info["img_id"]] = np.concatenate([info["bbox"], *rest], axis=1)[0]
+    return found
+
+
+def test_box_jitter_moves_the_boxes_of_the_unlabeled_domain_alone(coco, mpii):
+    jitter = dict(shift=0.1, scale=0.2)
+    for target in (coco, mpii):
+        exact = boxes_of(
+            MixedDomainDataset("MpiiDataset", target=target), "target_unlabeled"
+        )
+        jittered = dict(target, box_jitter=jitter)
+        dataset = MixedDomainDataset("MpiiDataset", target=jittered)
+        moved = boxes_of(dataset, "target_unlabeled")
+        again = MixedDomainDataset("MpiiDataset", target=jittered)
+        other = MixedDomainDataset(
+            "MpiiDataset", target=dict(target, box_jitter=dict(jitter, seed=1))
+        )
+        assert moved.keys() == exact.keys()
+        shifts, factors = [], []
+        for image, box in moved.items():
+            np.testing.assert_array_equal(
+                box, boxes_of(again, "target_unlabeled")[image]
+            )
+            assert not np.allclose(box, boxes_of(other, "target_unlabeled")[image])
+            size, new = exact[image][2:4] - exact[image][:2], box[2:4] - box[:2]
+            shift = (box[:2] + box[2:4] - exact[image][:2] - exact[image][2:4]) / 2
+            np.testing.assert_allclose(*(new / size), rtol=1e-4)  # one factor
+            shifts.append(shift / size)
+            factors.append((new / size)[0])
+            if len(box) > 4:  # what MMPose reads of MPII is the center and the scale
+                np.testing.assert_allclose(box[4:6] - exact[image][4:6], shift, 1e-3)
+                np.testing.assert_allclose(box[6:] / exact[image][6:], new / size, 1e-4)
+        assert 0.03 < np.abs(shifts).max() <= 0.1 + 1e-6
+        assert 1 / 1.2 - 1e-6 <= min(factors) < 0.98 < 1.02 < max(factors) <= 1.2 + 1e-6
+
+        ssda = MixedDomainDataset(
+            "MpiiDataset", target=jittered, labeled_target=dict(count=2)
+        )
+        labeled = boxes_of(ssda, "target_labeled")
+        assert len(labeled) == 2
+        for image, box in labeled.items():
+            np.testing.assert_array_equal(box, exact[image])
+        for image, box in boxes_of(ssda, "target_unlabeled").items():
+            np.testing.assert_array_equal(box, moved[image])
+
+
+def detections(coco: dict, **changes) -> list:
+    """One detection in each image, five pixels from the annotated box, and two more."""
+    images = json.loads(Path(coco["ann_file"]).read_text())["images"]
+    found = [
+        dict(image_id=image["id"], category_id=1, bbox=[13, 13, 50, 60], score=0.9)
+        for image in images
+    ]
+    return [*found, dict(found[0], score=0.2), dict(found[0], category_id=3)]
+
+
+def test_detections_stand_in_for_the_boxes_of_the_unlabeled_domain(tmp_path, coco):
+    path = tmp_path / "detections.json"
+    path.write_text(json.dumps(detections(coco)))
+    target = dict(coco, bbox_file=str(path))
+    dataset = MixedDomainDataset("MpiiDataset", target=target, pipeline=TRAIN_PIPELINE)
+    assert dataset.lens == [7]
+    assert "gt_fields" not in dataset[0]["data_samples"]
+    plain = MixedDomainDataset("MpiiDataset", target=target)
+    np.testing.assert_array_equal(plain[0]["bbox"], [[13, 13, 63, 73]])
+    strong = dict(target, filter_cfg=dict(bbox_score_thr=0.5))
+    assert MixedDomainDataset("MpiiDataset", target=strong).lens == [6]
+
+    # Labels are of the annotated people, and no image is in both domains.
+    ssda = MixedDomainDataset(
+        "MpiiDataset", target=strong, labeled_target=dict(count=2)
+    )
+    assert ssda.lens == [2, 4]
+    labeled = boxes_of(ssda, "target_labeled")
+    for box in labeled.values():
+        np.testing.assert_array_equal(box, [8, 8, 72, 72])
+    assert not labeled.keys() & boxes_of(ssda, "target_unlabeled").keys()
+
+    # The annotation file needs images only.
+    edit_json(coco["ann_file"], lambda content: content.update(annotations=[]))
+    assert MixedDomainDataset("MpiiDataset", target=strong).lens == [6]
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("{", "detections.json"),
+        ("{}", "must be a list of detections"),
+        ('[{"image_id": 1, "category_id": 1, "score": 1}]', "detection 0 has no"),
+        (
+            '[{"image_id": 77, "category_id": 1, "score": 1, "bbox": [1, 2, 3, 4]}]',
+            "detection 0 has image_id=77",
+        ),
+        (
+            '[{"image_id": 1, "category_id": 1, "score": 1, "bbox": [1, 2, 0, 4]}]',
+            "no person that can be used: 1 with a box of no area",
+        ),
+    ],
+)
+def test_bad_detections_are_named(tmp_path, coco, content, message):
+    path = tmp_path / "detections.json"
+    path.write_text(content)
+    with pytest.raises(AnnotationError, match=message):
+        MixedDomainDataset("MpiiDataset", target=dict(coco, bbox_file=str(path)))
+
+
+def test_bad_boxes_of_a_config_are_named(tmp_path, coco, mpii):
+    missing = str(tmp_path / "missing.json")
+    with pytest.raises(FileNotFoundError, match="missing.json"):
+        MixedDomainDataset("MpiiDataset", target=dict(coco, bbox_file=missing))
+    (tmp_path / "empty.json").write_text("[]")
+    empty = str(tmp_path / "empty.json")
+    with pytest.raises(AnnotationError, match="annotation file in COCO's format"):
+        MixedDomainDataset("MpiiDataset", target=dict(mpii, bbox_file=empty))
+    with pytest.raises(ValueError, match="are for the target"):
+        MixedDomainDataset("MpiiDataset", source=dict(coco, bbox_file=empty))
+    with pytest.raises(ValueError, match="box_jitter.shift must be 0 or more"):
+        MixedDomainDataset("MpiiDataset", target=dict(coco, box_jitter=dict(shift=-1)))
+    with pytest.raises(ValueError, match="must be a dict with a shift"):
+        MixedDomainDataset("MpiiDataset", target=dict(coco, box_jitter=dict(size=1)))
+
+
+@pytest.mark.parametrize("source, warns", [("keypoints", True), ("mask", False)])
+def test_boxes_made_from_labels_are_warned_of(coco, monkeypatch, source, warns):
+    warnings = []
+    monkeypatch.setattr(
+        people, "print_log", lambda message, logger, level: warnings.append(message)
+    )
+    edit_json(coco["ann_file"], lambda c: c.update(info=dict(bbox_source=source)))
+    MixedDomainDataset("MpiiDataset", source=coco)
+    assert not warnings  # labels are no secret there
+    MixedDomainDataset("MpiiDataset", target=coco)
+    MixedDomainDataset("MpiiDataset", target=dict(coco, box_jitter=dict(shift=0.3)))
+    if not warns:
+        assert not warnings
+        return
+    exact, jittered = warnings
+    assert "computed from the joints" in exact and "box_jitter=dict()" in exact
+    assert "computed from the joints" in jittered and "up to 0.3" in jittered

@@ -97,6 +97,26 @@ def test_pck_is_normalised_by_the_longer_side(people):
     }
 
 
+@pytest.mark.parametrize(
+    "metric, dataset, offset",
+    [(SharedJointsMpiiPCK, "MpiiDataset", 1), (SharedJointsPCK, "LspDataset", 0)],
+)
+def test_joint_without_labels_does_not_count(people, metric, dataset, offset):
+    """Perfect predictions; one ankle and both wrists are labeled nowhere."""
+    definition = joint_definition(dataset)
+    hidden = ["left_ankle", "left_wrist", "right_wrist"]
+    samples = []
+    for _, gt, _ in people:
+        gt = gt[: definition["num_keypoints"]]
+        visible = np.ones(len(gt))
+        visible[[definition["keypoint_name2id"][joint] for joint in hidden]] = 0
+        samples.append(sample(gt - offset, gt, visible))
+    metrics = evaluate(metric(joints=LIMBS), dataset, samples)
+    assert set(metrics.values()) == {100}
+    parts = {name.split()[0] for name in metrics}
+    assert parts >= {"Ankle", "Knee"} and "Wrist" not in parts
+
+
 def coco_samples(path, noise):
     """Predictions with MPII's joints for every annotation, noise px off."""
     rng = np.random.default_rng(0)

@@ -232,6 +232,12 @@ def test_lspet_flags_mean_the_contrary(tmp_path, convert, pair):
             np.testing.assert_allclose(points["neck"], joints[i, 12], atol=1e-3)
             assert (info["bbox"] >= 0).all()
     assert sorted(seen) == [0, 1, 2, 4, 5]
+    # Without labels nobody is left out, not even a person without any.
+    lens = [
+        MixedDomainDataset(cfg.joints, target=target).lens[0]
+        for target in (cfg.target, cfg.target_val)
+    ]
+    assert sum(lens) == 6
 
 
 def test_lsp_errors(tmp_path, convert):
@@ -362,8 +368,24 @@ def test_freihand(tmp_path, convert, pair):
                 np.testing.assert_allclose(points[name], truth, atol=2e-3)
     assert not set(hands["train"]) & set(hands["val"])
     assert len(hands["train"]) == 12 and len(hands["val"]) == 8
+    for info, _, _ in people(cfg.joints, target=cfg.target_val, **share):
+        number = int(info["img_path"][-12:-4]) % 5
+        low, high = info["bbox"][0, :2], info["bbox"][0, 2:]
+        np.testing.assert_allclose((low + high) / 2, [119.5, 109.5 + number], atol=1.5)
+        np.testing.assert_allclose(high - low, 1.25 * 60, atol=4)  # JPEG's edges
     assert set(cfg.target_evaluator.joints) == set(names)
     assert MixedDomainDataset(cfg.joints, target=cfg.target).lens == [12]
+
+    convert("freihand", tmp_path / "freihand", "--val-hands", "2", "--boxes", "joints")
+    path = tmp_path / "freihand/annotations/freihand_hands_val.json"
+    for annotation in annotations(path):
+        extent = np.ptp(np.reshape(annotation["keypoints"], (21, 3))[:, :2], axis=0)
+        np.testing.assert_allclose(annotation["bbox"][2:], 1.5 * extent.max(), 1e-3)
+    assert json.loads(path.read_text())["info"] == dict(bbox_source="keypoints")
+    mask = tmp_path / "freihand/training/mask/00000003.jpg"
+    cv2.imwrite(str(mask), np.zeros((224, 224), np.uint8))
+    arguments = ("freihand", tmp_path / "freihand", "--val-hands", "2")
+    assert "00000003.jpg' shows no hand" in convert(*arguments)
 
     (tmp_path / "freihand/training_K.json").write_text("[[1]]")
     assert "but are 1 x 1 and 5 x 21 x 3" in convert("freihand", tmp_path / "freihand")

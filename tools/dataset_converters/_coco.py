@@ -132,15 +132,25 @@ class CocoFile:
         joints (str | dict): The joint definition of the set; see
             :func:`mmpose_da.structures.joint_metainfo`.
         categories (Iterable[str]): Names of the categories, which get the ids 1, 2, ...
+        bbox_source (str): What the boxes were computed from: ``"annotation"``,
+            ``"image"``, ``"mask"``, ``"mesh"`` or ``"keypoints"``. It is written into
+            the file: :class:`mmpose_da.datasets.MixedDomainDataset` warns of boxes that
+            show the labels of an unlabeled domain. Defaults to ``"annotation"``.
     """
 
-    def __init__(self, joints: str | dict, categories: Iterable[str] = ("person",)):
+    def __init__(
+        self,
+        joints: str | dict,
+        categories: Iterable[str] = ("person",),
+        bbox_source: str = "annotation",
+    ):
         names = joint_definition(joints)["keypoint_id2name"]
         self.names = [names[i] for i in range(len(names))]
         self.categories = [
             dict(id=i, name=name, keypoints=self.names)
             for i, name in enumerate(categories, 1)
         ]
+        self.info = dict(bbox_source=bbox_source)
         self.images: dict[str, dict] = {}
         self.annotations: list[dict] = []
 
@@ -196,6 +206,7 @@ class CocoFile:
         if not self.annotations:
             raise ConversionError(f"there is nothing to write into '{path}'")
         content = dict(
+            info=self.info,
             images=list(self.images.values()),
             annotations=self.annotations,
             categories=self.categories,

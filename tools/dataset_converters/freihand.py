@@ -4,11 +4,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from _coco import (
     LABELED,
     CocoFile,
     ConversionError,
+    existing,
     make_parser,
     read_json,
     run,
@@ -36,15 +38,31 @@ def read_joints(folder: Path) -> np.ndarray:
     return points[..., :2] / points[..., 2:]
 
 
+def mask_box(path: Path, scale: float) -> np.ndarray:
+    """The square around the hand in a mask, grown by ``scale``."""
+    mask = cv2.imread(str(existing(path)), cv2.IMREAD_GRAYSCALE)
+    if mask is None:
+        raise ConversionError(f"'{path}' is not an image")
+    rows, columns = np.nonzero(mask > 127)
+    if not len(rows):
+        raise ConversionError(f"the mask '{path}' shows no hand")
+    return square_box(np.stack([columns, rows], axis=1), scale)
+
+
 def convert(args: argparse.Namespace) -> None:
     """Write the annotations of both splits."""
     joints = read_joints(args.folder)
     hands = list(range(len(joints)))
     parts = zip(("train", "val"), split(hands, args.val_hands, args.seed), strict=True)
     for part, indices in parts:
-        coco = CocoFile("FreiHandDataset", ["hand"])
+        source = "mask" if args.boxes == "mask" else "keypoints"
+        coco = CocoFile("FreiHandDataset", ["hand"], bbox_source=source)
         for i in track(indices, part):
-            box = square_box(joints[i], args.box_scale)
+            if args.boxes == "mask":
+                mask = args.folder / f"training/mask/{i:08d}.jpg"
+                box = mask_box(mask, args.mask_scale)
+            else:
+                box = square_box(joints[i], args.box_scale)
             for background in args.backgrounds:
                 number = i + len(joints) * BACKGROUNDS.index(background)
                 name = f"training/rgb/{number:08d}.jpg"
@@ -66,10 +84,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of that choice")
     parser.add_argument(
+        "--boxes",
+        choices=["mask", "joints"],
+        default="mask",
+        help="what boxes are squares around; the joints are labels, which show in the "
+        "crops of an unlabeled domain",
+    )
+    parser.add_argument(
+        "--mask-scale",
+        type=float,
+        default=1.25,
+        help="side of the box over the extent of the mask, with --boxes mask",
+    )
+    parser.add_argument(
         "--box-scale",
         type=float,
         default=1.5,
-        help="side of the box over the extent of the joints",
+        help="side of the box over the extent of the joints, with --boxes joints",
     )
     run(parser, convert, argv)
 

@@ -62,7 +62,7 @@ def convert(args: argparse.Namespace) -> None:
         if part == "test":
             count = min(args.test_images, len(indices))
             indices = split(indices, count, args.seed)[1]
-        coco = CocoFile("Human36mDataset")
+        coco = CocoFile("Human36mDataset", bbox_source="keypoints")
         for i in track(indices, part):
             name = str(names[i])
             box = square_box(joints[i], args.box_scale)

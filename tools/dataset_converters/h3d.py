@@ -43,7 +43,8 @@ def convert(args: argparse.Namespace) -> None:
         free = int(args.hands == "free")
         samples = [s for s in samples if int(s["without_object"]) == free]
     for part, chosen in zip(("train", "test"), regda_split(samples), strict=True):
-        coco = CocoFile("FreiHandDataset", ["hand"])
+        # Boxes are whole images, but RegDA cut these around the joints.
+        coco = CocoFile("FreiHandDataset", ["hand"], bbox_source="keypoints")
         for sample in track(chosen, part):
             size = image_size(args.folder / sample["name"])
             points = np.array(sample["keypoint2d"], float)

@@ -65,15 +65,17 @@ def convert(args: argparse.Namespace) -> None:
         name = "lsp"
     digits = 5 if extended else 4
     for part, indices in splits.items():
-        coco = CocoFile("LspDataset")
+        source = "keypoints" if extended else "image"
+        coco = CocoFile("LspDataset", bbox_source=source)
         for i in track(indices, part):
             file_name = f"im{i + 1:0{digits}d}.jpg"
             size = image_size(args.folder / "images" / file_name)
             labeled = joints[i][flags[i] != UNLABELED]
-            if not len(labeled):
-                continue
-            # LSP's images are cut around the person.
-            box = square_box(labeled, args.box_scale) if extended else None
+            # LSP's images are cut around the person. A person without labels stays:
+            # an unlabeled domain must not be chosen by its labels.
+            box = None
+            if extended and len(labeled):
+                box = square_box(labeled, args.box_scale)
             coco.add(file_name, size, joints[i], flags[i], box)
         coco.write(args.folder / f"annotations/{name}_{part}.json")
 

@@ -55,7 +55,7 @@ def convert(args: argparse.Namespace) -> None:
     """Write the annotations of both splits."""
     for part, folder in dict(train="training", test="evaluation").items():
         path = args.folder / f"{folder}/anno_{folder}.pickle"
-        coco = CocoFile("Rhd2DDataset", ["hand"])
+        coco = CocoFile("Rhd2DDataset", ["hand"], bbox_source="keypoints")
         annotations = sorted(read_annotations(path).items())
         for number, annotation in track(annotations, part):
             joints = np.asarray(annotation.get("uv_vis"), float)

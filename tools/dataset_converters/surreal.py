@@ -94,7 +94,7 @@ def convert(args: argparse.Namespace) -> None:
     if args.every < 1:
         raise ConversionError(f"--every must be 1 or more, not {args.every}")
     for part in args.splits:
-        coco, skipped = CocoFile("SurrealDataset"), []
+        coco, skipped = CocoFile("SurrealDataset", bbox_source="keypoints"), []
         order = mirrored_order(coco.names)
         infos = [
             path

@@ -57,7 +57,10 @@ def read_vertices(path: Path, needed: int) -> np.ndarray:
 
 def convert(args: argparse.Namespace) -> None:
     """Write the annotations of both splits."""
-    files = {part: CocoFile("TigDogDataset", args.animals) for part in ("train", "val")}
+    files = {
+        part: CocoFile("TigDogDataset", args.animals, bbox_source="mesh")
+        for part in ("train", "val")
+    }
     for animal in args.animals:
         folder = f"{animal}_combineds5r5_texture"
         images = sorted(existing(args.folder / folder).glob("*img.png"))

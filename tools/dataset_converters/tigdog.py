@@ -45,7 +45,10 @@ def read_shot(path: Path, frames: int) -> list[np.ndarray]:
 
 def convert(args: argparse.Namespace) -> None:
     """Write the annotations of both splits."""
-    files = {part: CocoFile("TigDogDataset", args.animals) for part in ("train", "val")}
+    files = {
+        part: CocoFile("TigDogDataset", args.animals, bbox_source="keypoints")
+        for part in ("train", "val")
+    }
     for animal in args.animals:
         ranges = read_mat(args.folder / f"ranges/{animal}/ranges.mat", "ranges")
         shots = [
