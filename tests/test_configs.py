@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmpose.registry import DATASETS, MODELS
 
@@ -61,7 +62,7 @@ def test_every_row_is_there():
     assert {f"coco2mpii_res50_{row}" for row in LEVELS} <= names
     for pair in SYNTHETIC:
         assert {f"{pair}_res101_{row}" for row in ("source-only", "oracle")} <= names
-        assert f"{pair}_mla_res101" in names
+        assert f"{pair}_res101_mla" in names
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -110,6 +111,54 @@ def test_synthetic_pairs_are_trained_and_evaluated_as_in_the_papers(pair):
     given = {joints["keypoint_id2name"][wanted] for _, wanted in mapping}
     assert set(cfg.val_evaluator.joints) <= given
     assert val["keypoint_id2name"] == joints["keypoint_id2name"]
+
+
+@pytest.mark.parametrize("pair", SYNTHETIC)
+def test_adapted_synthetic_pairs_distill_from_a_trained_teacher(pair):
+    """Kim et al., ECCV 2022: 40 of 70 epochs of 500 steps on the source alone."""
+    folder = CONFIGS[0].parent
+    source = Config.fromfile(folder / f"{pair}_res101_source-only.py")
+    adapted = Config.fromfile(folder / f"{pair}_res101_mla.py")
+    start = 40 * 500
+    assert adapted.load_from == f"work_dirs/{pair}_res101_source-only/iter_{start}.pth"
+    checkpoint, end = source.default_hooks.checkpoint, source.train_cfg.max_iters
+    kept = range(end, 0, -checkpoint.interval)[: checkpoint.max_keep_ckpts]
+    assert start in kept
+    assert start + adapted.train_cfg.max_iters == end
+    *_, steps = source.param_scheduler
+    [later] = adapted.param_scheduler
+    assert [start + step for step in later.milestones] == steps.milestones
+
+
+@pytest.mark.parametrize("pair", SYNTHETIC)
+@pytest.mark.parametrize("row", ["source-only", "mla", "oracle"])
+def test_rotation_is_that_of_the_paper(pair, row):
+    cfg = Config.fromfile(CONFIGS[0].parent / f"{pair}_res101_{row}.py")
+    [transform] = [
+        t
+        for t in cfg.train_dataloader.dataset.pipeline
+        if t.type == "RandomBBoxTransform"
+    ]
+    assert transform.rotate_factor == (180 if pair.startswith("rhd") else 60)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_keypoint_features_of_ihta_are_fine(path):
+    """At least 4 px of the network's input for each position, and at most 8."""
+    cfg = Config.fromfile(path)
+    ihta = cfg.model.get("adaptations", {}).get("ihta")
+    if not ihta:
+        pytest.skip("without IHTA")
+    cfg.model.backbone.init_cfg = None
+    model = MODELS.build(cfg.model).train()
+    width, height = cfg.codec.input_size
+    with torch.no_grad():
+        feats = model.student.extract_feat(torch.zeros(2, 3, height, width))
+        model.head(feats)
+    adaptation = model.adaptations.ihta
+    found = {"head": feats[-1], **model._tapped}[adaptation.feature]
+    assert found.shape[1] == adaptation.in_channels
+    assert width // found.shape[3] in (4, 8)
 
 
 def test_rows_of_the_embedded_pair_differ_in_the_method_alone():

@@ -7,7 +7,7 @@ _base_ = [
 model = dict(
     adaptations=dict(
         cafa=_base_.cafa,
-        ihta=_base_.ihta,
+        ihta=_base_.resnet_ihta,
         entropy=_base_.entropy))
 
 train_dataloader = dict(

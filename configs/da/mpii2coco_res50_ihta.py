@@ -6,7 +6,7 @@ _base_ = [
 
 model = dict(
     adaptations=dict(
-        ihta=_base_.ihta))
+        ihta=_base_.resnet_ihta))
 
 train_dataloader = dict(
     batch_size=64,

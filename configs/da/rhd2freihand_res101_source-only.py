@@ -1,6 +1,6 @@
 # RHD to FreiHAND, ResNet-101, source only (direct transfer).
 _base_ = [
-    '../_base_/models/res101_synthetic.py',
+    '../_base_/models/res101_hands.py',
     '../_base_/domains/rhd2freihand.py',
 ]
 

@@ -15,6 +15,8 @@ ihta = dict(
     head=dict(type='TopologyHead', channels=128, num_blocks=4),
     loss=dict(type='IHTALoss', share=0.1),
     weight=0.5)
+# A ResNet's last features, of stride 32, blend the joints; those of its decoder don't.
+resnet_ihta = dict(ihta, feature='head.deconv_layers', in_channels=256)
 entropy = dict(
     type='EntropyMinimization',  # Sec. 3.5
     # With a temperature of 1 the softmax of a heatmap, whose peak is 1 at most, is all

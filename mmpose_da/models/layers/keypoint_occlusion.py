@@ -35,7 +35,17 @@ class KeypointOcclusion:
 
         Returns:
             Tensor: (B, 3, H, W).
+
+        Raises:
+            ValueError: There is one image, and none to take patches from.
         """
+        if len(images) == 1:
+            raise ValueError(
+                "occlusion takes its patches from the other images of the batch, but "
+                "there is one unlabeled image; give at least 2 in "
+                "batch_sampler.samples_per_domain.target_unlabeled, or remove "
+                "`occlusion`"
+            )
         height, width = images.shape[2:]
         hidden = candidates & (torch.rand_like(points[..., 0]) < self.prob)
         low, high = (share * min(height, width) / 2 for share in self.size)

@@ -26,3 +26,11 @@ def test_occlusion_comes_with_its_probability():
     hidden = KeypointOcclusion(prob=0.3, size=(0.3, 0.3))(images, points, candidates)
     changed = (hidden != images).any(dim=1)[:, 4, 4::8]
     assert changed.float().mean().item() == pytest.approx(0.3, abs=0.07)
+
+
+def test_one_image_has_no_other_to_take_patches_from():
+    occlusion = KeypointOcclusion(prob=1.0)
+    with pytest.raises(ValueError, match="samples_per_domain.target_unlabeled"):
+        occlusion(
+            torch.zeros(1, 3, 8, 8), torch.zeros(1, 2, 2), torch.ones(1, 2).bool()
+        )

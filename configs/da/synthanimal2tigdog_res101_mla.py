@@ -1,12 +1,15 @@
-# Synthetic animals to Animal-Pose, ResNet-101, unsupervised: multi-level alignment.
-# `configs/style/adain_synthanimal2animalpose.py` trains the decoder of the style
-# transfer.
+# Synthetic animals to TigDog, ResNet-101, unsupervised: multi-level alignment.
+# `configs/style/adain_synthanimal2tigdog.py` trains the decoder of the style transfer.
 _base_ = [
-    './synthanimal2animalpose_res101_source-only.py',
+    './synthanimal2tigdog_res101_source-only.py',
     '../_base_/methods/multi_level_alignment.py',
+    '../_base_/schedules/res101_mla.py',
 ]
 
-style_decoder = 'work_dirs/adain_synthanimal2animalpose/iter_160000.pth'
+# After 40 epochs of the source-only run.
+load_from = 'work_dirs/synthanimal2tigdog_res101_source-only/iter_20000.pth'
+
+style_decoder = 'work_dirs/adain_synthanimal2tigdog/iter_160000.pth'
 model = dict(
     adaptations=dict(
         style=dict(
@@ -23,3 +26,6 @@ train_dataloader = dict(
 auto_scale_lr = dict(base_batch_size=64)
 
 custom_hooks = [*_base_.custom_hooks, _base_.ema_teacher_hook]
+
+train_cfg = dict(max_iters=15000)
+param_scheduler = _base_.mla_schedule

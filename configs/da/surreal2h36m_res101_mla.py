@@ -1,11 +1,15 @@
-# SURREAL to LSP, ResNet-101, unsupervised: multi-level alignment.
-# `configs/style/adain_surreal2lsp.py` trains the decoder of the style transfer.
+# SURREAL to Human3.6M, ResNet-101, unsupervised: multi-level alignment.
+# `configs/style/adain_surreal2h36m.py` trains the decoder of the style transfer.
 _base_ = [
-    './surreal2lsp_res101_source-only.py',
+    './surreal2h36m_res101_source-only.py',
     '../_base_/methods/multi_level_alignment.py',
+    '../_base_/schedules/res101_mla.py',
 ]
 
-style_decoder = 'work_dirs/adain_surreal2lsp/iter_160000.pth'
+# After 40 epochs of the source-only run.
+load_from = 'work_dirs/surreal2h36m_res101_source-only/iter_20000.pth'
+
+style_decoder = 'work_dirs/adain_surreal2h36m/iter_160000.pth'
 model = dict(
     adaptations=dict(
         style=dict(
@@ -22,3 +26,6 @@ train_dataloader = dict(
 auto_scale_lr = dict(base_batch_size=64)
 
 custom_hooks = [*_base_.custom_hooks, _base_.ema_teacher_hook]
+
+train_cfg = dict(max_iters=15000)
+param_scheduler = _base_.mla_schedule

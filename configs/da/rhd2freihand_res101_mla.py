@@ -1,11 +1,15 @@
-# Synthetic animals to TigDog, ResNet-101, unsupervised: multi-level alignment.
-# `configs/style/adain_synthanimal2tigdog.py` trains the decoder of the style transfer.
+# RHD to FreiHAND, ResNet-101, unsupervised: multi-level alignment.
+# `configs/style/adain_rhd2freihand.py` trains the decoder of the style transfer.
 _base_ = [
-    './synthanimal2tigdog_res101_source-only.py',
+    './rhd2freihand_res101_source-only.py',
     '../_base_/methods/multi_level_alignment.py',
+    '../_base_/schedules/res101_mla.py',
 ]
 
-style_decoder = 'work_dirs/adain_synthanimal2tigdog/iter_160000.pth'
+# After 40 epochs of the source-only run.
+load_from = 'work_dirs/rhd2freihand_res101_source-only/iter_20000.pth'
+
+style_decoder = 'work_dirs/adain_rhd2freihand/iter_160000.pth'
 model = dict(
     adaptations=dict(
         style=dict(
@@ -22,3 +26,6 @@ train_dataloader = dict(
 auto_scale_lr = dict(base_batch_size=64)
 
 custom_hooks = [*_base_.custom_hooks, _base_.ema_teacher_hook]
+
+train_cfg = dict(max_iters=15000)
+param_scheduler = _base_.mla_schedule
