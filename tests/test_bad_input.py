@@ -604,7 +604,7 @@ def test_estimator_config_is_refused(changes, message):
 def test_network_that_is_not_there_is_refused(network):
     cfg = model_config(type="DomainAdaptiveTopdown", joints="MpiiDataset")
     cfg["test_cfg"] = dict(network=network)
-    with pytest.raises(ValueError, match=f"test_cfg.network='{network}' can't be had"):
+    with pytest.raises(ValueError, match=f"test_cfg.network='{network}' is not av"):
         MODELS.build(cfg)
 
 

@@ -116,6 +116,5 @@ def test_tools_train_resume_test_and_publish(tmp_path, coco, mpii, repo):
     stock = MODELS.build(model_config(type="TopdownPoseEstimator"))
     for network in ("student", "teacher"):
         target = tmp_path / f"{network}.pth"
-        tool("publish_model.py", adapted, target, "--network", network)
-        (published,) = tmp_path.glob(f"{network}-*.pth")
-        stock.load_state_dict(torch.load(published)["state_dict"], strict=True)
+        tool("publish_model.py", config, adapted, target, "--network", network)
+        stock.load_state_dict(torch.load(target)["state_dict"], strict=True)

@@ -10,6 +10,8 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
+from mmpose_da.apis import merge_options, with_pair
+
 
 def existing_file(value: str) -> str:
     """Check that a path is a file, for ``argparse``."""
@@ -28,9 +30,17 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("config", type=existing_file, help="the config file")
     parser.add_argument(
+        "--pair",
+        type=existing_file,
+        metavar="CONFIG",
+        help="use this pair of domains in place of the config's own: a file like those "
+        "of configs/_base_/domains",
+    )
+    parser.add_argument(
         "--work-dir",
         help="folder for logs, checkpoints and results (default: `work_dir` of the "
-        "config, else work_dirs/NAME_OF_CONFIG)",
+        "config, else work_dirs/NAME_OF_CONFIG, with --pair "
+        "work_dirs/NAME_OF_PAIR/NAME_OF_CONFIG)",
     )
     parser.add_argument("--show-dir", help="folder in which to save drawn predictions")
     parser.add_argument(
@@ -74,17 +84,20 @@ def load_config(args: argparse.Namespace) -> Config:
     """
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     cfg = Config.fromfile(args.config)
+    if args.pair is not None:
+        cfg = with_pair(cfg, Config.fromfile(args.pair))
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get("work_dir") is None:
-        cfg.work_dir = str(Path("work_dirs") / Path(args.config).stem)
+        names = [Path(path).stem for path in (args.pair, args.config) if path]
+        cfg.work_dir = str(Path("work_dirs").joinpath(*names))
     return cfg
 
 
 def apply_cfg_options(cfg: Config, args: argparse.Namespace) -> None:
     """Merge ``--cfg-options`` into the config, and settle what depends on them."""
-    cfg.merge_from_dict(args.cfg_options)
+    merge_options(cfg, args.cfg_options)
     if "preprocess_cfg" in cfg:  # how some configs of MMPose spell it
         cfg.model.setdefault("data_preprocessor", cfg.preprocess_cfg)
 

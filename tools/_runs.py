@@ -13,11 +13,11 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pprint import pformat
 
 from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
+from mmpose_da.apis import config_text
 from mmpose_da.engine import AtomicLocalBackend, find_checkpoint
 
 TOOLS = Path(__file__).resolve().parent
@@ -211,13 +211,10 @@ def _locked(work_dir: Path) -> Iterator[int]:
 
 
 def _write_config(cfg: Config, work_dir: Path) -> Path:
-    """Write the config as Python, for JSON has neither tuples nor integer keys."""
+    """Write the config, or compare with the one that is there."""
     # Not in the folder itself, where MMEngine writes a file of the same name.
     path = work_dir / "input" / "config.py"
     content = cfg.to_dict()
-    text = "".join(
-        f"{k} = {pformat(v, sort_dicts=False)}\n" for k, v in content.items()
-    )
     if path.is_file():
         before = Config.fromfile(path).to_dict()
         keys = before.keys() | content.keys()
@@ -228,7 +225,7 @@ def _write_config(cfg: Config, work_dir: Path) -> Path:
                 f"{', '.join(changed)}); delete the folder or give another one"
             )
         return path
-    AtomicLocalBackend().put_text(text, path)
+    AtomicLocalBackend().put_text(config_text(content), path)
     try:
         same = Config.fromfile(path).to_dict() == content
     except Exception as error:

@@ -40,14 +40,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from mmpose_da.structures import joint_definition
+from mmpose_da.apis import merge_options, with_pair
 
-PAIR_KEYS = (
-    *("joints", "source", "target"),
-    *("target_val", "target_evaluator", "target_metric"),
-)
 #: Name of the row whose file name is the common part of all.
 UNNAMED_ROW = "uda"
+#: Names of the rows where the gap begins and ends.
+LOWER_ROW, UPPER_ROW = "source-only", "oracle"
 #: A metric over several joints; the others are those of one part.
 SUMMARY_METRIC = re.compile(r"\(\d+ joints\)")
 
@@ -124,9 +122,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/benchmark"))
     parser.add_argument(
         "--lower",
-        help="row where the gap begins (default: the one ending in source-only)",
+        help="row where the gap begins (default: the one named source-only, or "
+        "..._source-only)",
     )
-    parser.add_argument("--upper", help="row where the gap ends (default: oracle)")
+    parser.add_argument(
+        "--upper",
+        help="row where the gap ends (default: the one named oracle, or ..._oracle)",
+    )
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -152,49 +154,6 @@ def positive(value: str) -> int:
 
 
 # Configs
-
-
-def with_pair(cfg: Config, pair: Config) -> Config:
-    """Replace the pair of domains that a config is trained and evaluated on.
-
-    Args:
-        cfg (Config): The config; it is left as it is. Its training set stays without a
-            source or a target where it has none, and its pipelines stay.
-        pair (Config): A file like those of ``configs/_base_/domains``.
-
-    Returns:
-        Config: The changed config.
-
-    Raises:
-        ValueError: The pair lacks a key.
-    """
-    missing = [key for key in PAIR_KEYS if key not in pair]
-    if missing:
-        raise ValueError(
-            f"the pair {pair.filename} has no `{'`, `'.join(missing)}`; see "
-            "configs/_base_/domains/studio2street.py for what it must have"
-        )
-    pair = Config({key: pair[key] for key in PAIR_KEYS}).to_dict()
-    cfg = deepcopy(cfg)
-    for key, value in pair.items():  # `update` would merge the dicts
-        cfg[key] = value
-
-    cfg.model.joints = pair["joints"]
-    joints = joint_definition(pair["joints"])
-    cfg.model.head.out_channels = joints["num_keypoints"]
-
-    dataset = cfg.train_dataloader.dataset
-    dataset.joints = pair["joints"]
-    for domain in ("source", "target"):
-        if dataset.get(domain) is not None:
-            dataset[domain] = pair[domain]
-    for part in ("val", "test"):
-        loader = cfg.get(f"{part}_dataloader")
-        if loader:
-            pipeline = loader.dataset.pipeline
-            loader.dataset = dict(pair["target_val"], pipeline=pipeline)
-            cfg[f"{part}_evaluator"] = pair["target_evaluator"]
-    return cfg
 
 
 def with_iters(cfg: Config, iters: int) -> Config:
@@ -230,7 +189,7 @@ def load_config(
         cfg = with_pair(cfg, Config.fromfile(pair))
     if iters is not None:
         cfg = with_iters(cfg, iters)
-    cfg.merge_from_dict(options or {})
+    merge_options(cfg, options or {})
     if (cfg.get("default_hooks", {}).get("checkpoint") or {}).get("save_best"):
         raise ValueError(
             f"{path} sets `default_hooks.checkpoint.save_best`, which chooses a "
@@ -279,6 +238,58 @@ def row_names(paths: Sequence[str]) -> list[str]:
     if len(set(names)) < len(names):
         raise ValueError(f"the rows need different file names, but have {names}")
     return names
+
+
+def find_bound(names: Sequence[str], wanted: str) -> str | None:
+    """The row that is named so, alone or after the name of a network.
+
+    Args:
+        names (Sequence[str]): Names of the rows.
+        wanted (str): ``'source-only'`` or ``'oracle'``.
+
+    Returns:
+        str, optional: Its name; None if there is no such row, or more than one.
+    """
+    found = [name for name in names if name.split("_")[-1] == wanted]
+    return found[0] if len(found) == 1 else None
+
+
+def gap_note(
+    runs: Sequence[Run], lower: str | None, upper: str | None, metric: str
+) -> str:
+    """Why a share of the gap is empty, in Markdown; empty if none is.
+
+    Args:
+        runs (Sequence[Run]): All runs.
+        lower (str, optional): Row where the gap begins.
+        upper (str, optional): Row where the gap ends.
+        metric (str): The metric that counts.
+    """
+    reasons = []
+    for bound, option, wanted in (
+        (lower, "--lower", LOWER_ROW),
+        (upper, "--upper", UPPER_ROW),
+    ):
+        if bound is None:
+            reasons.append(f"there is no single row `{wanted}`; name one with {option}")
+    if not reasons:
+        values = {
+            bound: {r.seed: r.result.metrics[metric] for r in runs if _has(r, bound)}
+            for bound in (lower, upper)
+        }
+        for seed in sorted({run.seed for run in runs}):
+            missing = [bound for bound in values if seed not in values[bound]]
+            if missing:
+                reasons.append(f"seed {seed} has no result of {', '.join(missing)}")
+            elif values[lower][seed] == values[upper][seed]:
+                reasons.append(f"in seed {seed}, {lower} and {upper} are equal")
+    if not reasons:
+        return ""
+    return f"\nNot in the share of the gap: {'; '.join(reasons)}.\n"
+
+
+def _has(run: Run, row: str) -> bool:
+    return run.row == row and run.result is not None
 
 
 # Trainings
@@ -603,11 +614,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     args = parse_args()
     names = row_names(args.rows)
-    lower = args.lower or next((n for n in names if n.endswith("source-only")), None)
     unknown = {args.lower, args.upper} - {None, *names}
     if unknown:
         raise SystemExit(f"there is no row {sorted(unknown)}, only {names}")
-    upper = args.upper or ("oracle" if "oracle" in names else None)
+    lower = args.lower or find_bound(names, LOWER_ROW)
+    upper = args.upper or find_bound(names, UPPER_ROW)
 
     load = partial(load_config, pair=args.pair, options=args.cfg_options)
     init = args.init and load(args.init, iters=args.init_iters)
@@ -631,7 +642,8 @@ def main() -> None:
         f"after {length}{start}.\n\n"
         f"{machine(args.jobs)}\n\n"
         f"```\npython {shlex.join(sys.argv)}\n```\n\n"
-        f"{markdown(table, labels, metric)}{failures(runs)}"
+        f"{markdown(table, labels, metric)}{gap_note(runs, lower, upper, metric)}"
+        f"{failures(runs)}"
     )
     (args.work_dir / "results.md").write_text(report, encoding="utf-8")
     write_csv(args.work_dir / "results.csv", runs, labels)

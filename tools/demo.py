@@ -140,12 +140,16 @@ def run(args: argparse.Namespace, console: Console) -> None:
     folders = {BEFORE: work_dir / "source", AFTER: work_dir / "adapted"}
     with progress_bars(console) as bars:
         render_missing(args.data_root / "synthetic", bars)
-        cfg = make_config(SOURCE_CONFIG, args.seed, args.iters)
+        source_cfg = make_config(SOURCE_CONFIG, args.seed, args.iters)
         source = train_with_bar(
-            "training the source model in the studio", cfg, folders[BEFORE], bars
+            "training the source model in the studio",
+            source_cfg,
+            folders[BEFORE],
+            bars,
         )
         cfg = make_config(ADAPTED_CONFIG, args.seed, args.iters, source.checkpoint)
         adapted = train_with_bar("adapting it to the street", cfg, folders[AFTER], bars)
+    configs = {BEFORE: source_cfg, AFTER: cfg}
     results = {BEFORE: source, AFTER: adapted}
     before, after = (result.metrics[cfg.target_metric] for result in results.values())
 
@@ -155,7 +159,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
         runs[AFTER].insert(0, {"step": 0, cfg.target_metric: before})
         plot_training_curves(runs, cfg.target_metric, work_dir / "curves.png")
         with redirect_stdout(StringIO()):  # MMEngine and COCO print what they load
-            draw_models(cfg, results, work_dir)
+            draw_models(configs, results, work_dir)
 
     console.print(results_table(source.metrics, adapted.metrics, cfg.target_metric))
     console.print(conclusion(before, after, cfg.train_cfg.max_iters))
@@ -225,20 +229,25 @@ def train_with_bar(text: str, cfg: Config, work_dir: Path, bars: Progress) -> Re
     return result
 
 
-def draw_models(cfg: Config, results: dict[str, Result], work_dir: Path) -> None:
+def draw_models(
+    configs: dict[str, Config], results: dict[str, Result], work_dir: Path
+) -> None:
     """Draw the predictions and the features of each model.
 
     Args:
-        cfg (Config): A config of the pair of domains and of the network.
+        configs (dict[str, Config]): The config that each model was trained with.
         results (dict[str, Result]): What the training of each model gave.
         work_dir (Path): Gets ``predictions.jpg`` and ``features.png``.
     """
     models = {
         name: init_model(
-            Config(cfg.to_dict()), str(result.checkpoint), device=get_device()
+            Config(configs[name].to_dict()),
+            str(result.checkpoint),
+            device=get_device(),
         )
         for name, result in results.items()
     }
+    cfg = configs[AFTER]
     val_set = DATASETS.build(cfg.val_dataloader.dataset)
     draw_paired_predictions(
         models, val_set, DRAWN_PEOPLE, work_dir / "predictions.jpg", taught_joints(cfg)

@@ -51,6 +51,10 @@ def make_config(args: argparse.Namespace) -> Config:
         ValueError: If an option does not go with the config.
     """
     cfg = load_config(args)
+    if args.pair is not None and not cfg.get("test_dataloader"):
+        raise ValueError(
+            f"the pair {args.pair} has no `target_val`: there is nothing to evaluate on"
+        )
     cfg.load_from = args.checkpoint
     match = dict(type="CheckpointMatchHook", complete=True)
     cfg.setdefault("default_hooks", {})["checkpoint_match"] = match
@@ -59,6 +63,8 @@ def make_config(args: argparse.Namespace) -> Config:
     show = args.show and not args.badcase
     if show or args.show_dir is not None:
         enable_hook(cfg, "visualization", args, show=show, out_dir=args.show_dir)
+        if cfg.default_hooks.visualization.type == "PoseVisualizationHook":
+            cfg.default_hooks.visualization.type = "IntervalVisualizationHook"
     if args.badcase:
         enable_hook(cfg, "badcase", args, show=args.show)
         choose_badcase_metric(cfg)
@@ -121,7 +127,10 @@ class SaveMetricsHook(Hook):
 def main() -> None:
     """Test."""
     args = parse_args()
-    cfg = make_config(args)
+    try:
+        cfg = make_config(args)
+    except ValueError as error:
+        raise SystemExit(f"test.py: {error}") from error
     init_dist_on_cpu(cfg)
     runner = Runner.from_cfg(cfg)
     if args.out is not None:

@@ -63,6 +63,13 @@ def make_config(args: argparse.Namespace) -> Config:
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
 
+    if cfg.get("target") and not cfg.get("target_val") and cfg.get("val_dataloader"):
+        raise ValueError(
+            f"{args.config} has a `target`, but no `target_val`: its val_dataloader is "
+            "that of the config that it extends, and says nothing of the target; give "
+            "a `target_val`, or --no-validate"
+        )
+
     if args.amp:
         wrapper = cfg.optim_wrapper.get("type", OptimWrapper)
         if wrapper not in (
@@ -156,7 +163,10 @@ def main() -> None:
             "--amp needs a GPU, and PyTorch finds none here: leave --amp out to train "
             "in float32, or check the driver and that PyTorch was built for the GPU"
         )
-    cfg = make_config(args)
+    try:
+        cfg = make_config(args)
+    except ValueError as error:
+        raise SystemExit(f"train.py: {error}") from error
     init_dist_on_cpu(cfg)
     Runner.from_cfg(cfg).train()
 

@@ -126,7 +126,7 @@ def _load_as_data(load: Callable) -> Callable:
 
     Raises:
         UnpicklingError: If the checkpoint asks for what is not declared safe.
-        RuntimeError: If it cannot be read: truncated, damaged, not downloaded.
+        RuntimeError: If it cannot be read or downloaded.
     """
 
     @wraps(load)
@@ -146,6 +146,13 @@ def _load_as_data(load: Callable) -> Callable:
         except (FileNotFoundError, ImportError):  # they say what is missing
             raise
         except Exception as error:  # a damaged pickle can raise anything
+            if isinstance(error, OSError) and "://" in str(filename):
+                raise RuntimeError(
+                    f"the checkpoint '{filename}' cannot be downloaded: "
+                    f"{_first_line(error)}. Without a network, start from random "
+                    "weights (tools/train.py CONFIG --cfg-options from_scratch=True), "
+                    "or download it elsewhere and give its path, as in load_from=PATH"
+                ) from error
             raise RuntimeError(
                 f"the checkpoint '{filename}' cannot be read: {_first_line(error)}. "
                 "If it is truncated or damaged, get it again; downloads are kept in "

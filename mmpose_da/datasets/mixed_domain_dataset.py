@@ -29,6 +29,20 @@ from .mpii_dataset import ZeroBasedMpiiDataset
 from .people import BoxJitter, LeftOut, describe, load_people
 
 
+class _SaidByTheConfig:
+    """A ``METAINFO`` that is not there.
+
+    MMPose's ``init_model`` reads it of the class, if weights come without one, and
+    fails in an assertion if it is empty. An AttributeError has it ask the model, whose
+    ``joints`` are those of the dataset.
+    """
+
+    def __get__(self, dataset: BaseDataset | None, cls: type) -> None:
+        raise AttributeError(
+            f"the joints of a {cls.__name__} are an argument, not of its class"
+        )
+
+
 @DATASETS.register_module()
 class MixedDomainDataset(CombinedDataset):
     """People of a source and of a target domain, under one joint definition.
@@ -90,6 +104,8 @@ class MixedDomainDataset(CombinedDataset):
         ValueError: The arguments fit no setting, or a domain's config no dataset.
     """
 
+    METAINFO = _SaidByTheConfig()
+
     def __init__(
         self,
         joints: str | dict,
@@ -137,6 +153,10 @@ class MixedDomainDataset(CombinedDataset):
         self.datasets = list(domains.values())
         self._lens = [len(dataset) for dataset in self.datasets]
         self._len = sum(self._lens)
+
+    @classmethod
+    def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
+        return dict(metainfo or {})  # without METAINFO; CombinedDataset parses its own
 
     def _load_domain(self, domain: str, cfg: dict) -> BaseDataset:
         """Build one domain's dataset, with its joints mapped and labels hidden."""

@@ -3,6 +3,7 @@ from .atomic_backend import AtomicLocalBackend
 from .hooks import (
     CheckpointMatchHook,
     EMATeacherHook,
+    IntervalVisualizationHook,
     NonFiniteHook,
     SafeCheckpointHook,
     StyleSamplesHook,
@@ -18,6 +19,7 @@ __all__ = [
     "EMATeacherHook",
     "ExactEpochBasedTrainLoop",
     "ExactIterBasedTrainLoop",
+    "IntervalVisualizationHook",
     "NonFiniteHook",
     "SafeCheckpointHook",
     "StyleSamplesHook",

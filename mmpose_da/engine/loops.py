@@ -118,6 +118,8 @@ class ExactEpochBasedTrainLoop(EpochBasedTrainLoop):
             and (done % self.val_interval == 0 or done == end)
             and hub.get_info("last_validation") != done
         ):
+            # What a resumed run finds there; else its best checkpoint would differ.
+            hub.update_info_dict(dict(epoch=self._epoch, iter=self._iter))
             hub.update_info("last_validation", done)
             self.runner.val_loop.run()
 

@@ -18,11 +18,44 @@ from ..structures import joint_definition
 
 
 class _SharedJoints:
-    """Masks the joints that are not shared, in MMPose's PCK metrics."""
+    """Masks the joints that are not shared, in MMPose's PCK metrics.
 
-    def __init__(self, joints: Sequence[str], **kwargs) -> None:
+    Predictions with another joint definition than the evaluation set's are put into its
+    order, by name.
+    """
+
+    def __init__(
+        self,
+        joints: Sequence[str],
+        pred_joints: str | dict | None = None,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         self.joints = list(joints)
+        self.pred_joints = pred_joints and joint_definition(pred_joints)
+
+    def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
+        super().process(data_batch, [self._in_order(s) for s in data_samples])
+
+    def _in_order(self, sample: dict) -> dict:
+        """A sample with predictions in the order of the evaluation set's joints."""
+        predicted = sample["pred_instances"]["keypoints"]
+        count, name = (self.dataset_meta[k] for k in ("num_keypoints", "dataset_name"))
+        if self.pred_joints is None:
+            if predicted.shape[1] != count:
+                raise ValueError(
+                    f"the model predicts {predicted.shape[1]} joints, but those of "
+                    f"'{name}', on which it is evaluated, are {count}: set "
+                    "`val_evaluator.pred_joints` and `test_evaluator.pred_joints` to "
+                    "`model.joints`, and joints are matched by name"
+                )
+            return sample
+        given = joint_ids(self.joints, self.pred_joints)
+        wanted = joint_ids(self.joints, self.dataset_meta)
+        keypoints = np.zeros((len(predicted), count, predicted.shape[2]))
+        keypoints[:, wanted] = np.asarray(predicted)[:, given]
+        instances = dict(sample["pred_instances"], keypoints=keypoints)
+        return dict(sample, pred_instances=instances)
 
     def _shared_only(self, results: list[dict]) -> list[dict]:
         ids = joint_ids(self.joints, self.dataset_meta)
@@ -60,6 +93,9 @@ class SharedJointsMpiiPCK(_SharedJoints, MpiiPCKAccuracy):
 
     Args:
         joints (Sequence[str]): Names of the shared joints.
+        pred_joints (str | dict, optional): The joint definition of the predictions;
+            see :func:`~mmpose_da.structures.joint_metainfo`. Defaults to None: that of
+            the evaluation set.
         kwargs: See :class:`mmpose.evaluation.MpiiPCKAccuracy`.
     """
 
@@ -91,8 +127,8 @@ class SharedJointsPCK(_SharedJoints, PCKAccuracy):
     mean over the joints (``PCK@0.1 (12 joints)``).
 
     Args:
-        joints (Sequence[str]): Names of the shared joints.
         thr (float): Threshold, as a share of the box. Defaults to 0.1.
+        joints, pred_joints: See :class:`SharedJointsMpiiPCK`.
         kwargs: See :class:`mmpose.evaluation.PCKAccuracy`.
     """
 

@@ -7,6 +7,7 @@ import zipfile
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -311,3 +312,17 @@ def test_no_dangerous_function_is_declared():
     assert not declared & {getattr, eval, exec, os.system, __import__}
     modules = {entry.__module__.partition(".")[0] for entry in declared}
     assert modules == {"numpy", "mmengine", "mmpose_da"}
+
+
+def test_download_that_fails_says_what_to_do_without_a_network(monkeypatch):
+    """And doesn't call the weights damaged."""
+
+    def refuse(*args, **kwargs):
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr("torch.hub.urlopen", refuse)
+    name = "https://example.org/never-downloaded.pth"
+    with pytest.raises(RuntimeError, match="cannot be downloaded") as error:
+        CheckpointLoader.load_checkpoint(name, "cpu", "silent")
+    assert name in str(error.value) and "from_scratch=True" in str(error.value)
+    assert "damaged" not in str(error.value)

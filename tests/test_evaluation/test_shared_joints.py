@@ -218,3 +218,25 @@ def test_unknown_joints_are_named(people):
         evaluate(SharedJointsMpiiPCK(joints=["left_tail"]), "MpiiDataset", samples)
     with pytest.raises(ValueError, match=r"\['nose'\].*'mpii'"):
         SharedJointsCocoMetric(joints=["nose"], pred_joints="MpiiDataset")
+
+
+@pytest.mark.parametrize(
+    "metric, offset", [(SharedJointsPCK, 0.0), (SharedJointsMpiiPCK, -1.0)]
+)
+def test_predictions_with_other_joints_are_matched_by_name(people, metric, offset):
+    """A model with COCO's joints, evaluated on MPII's."""
+    plain = [sample(pred + offset, gt, visible) for pred, gt, visible in people]
+    expected = evaluate(metric(joints=LIMBS), "MpiiDataset", plain)
+    other = []
+    for pred, gt, visible in people:
+        coco = np.full((17, 2), -99.0)
+        coco[COCO_LIMBS] = pred[MPII_LIMBS] + offset
+        other.append(sample(coco, gt, visible))
+    by_name = metric(joints=LIMBS, pred_joints="CocoDataset")
+    assert evaluate(by_name, "MpiiDataset", other) == expected
+    with pytest.raises(ValueError, match="17 joints.*'mpii'.*16: set `val_evaluator.p"):
+        evaluate(metric(joints=LIMBS), "MpiiDataset", other)
+    with pytest.raises(ValueError, match="'pelvis'.*'coco'"):
+        joints = [*LIMBS, "pelvis"]
+        wrong = metric(joints=joints, pred_joints="CocoDataset")
+        evaluate(wrong, "MpiiDataset", other)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -56,6 +57,34 @@ def test_one_model_knows_no_target_and_the_other_no_label_of_it(tool):
     adapted = tool.make_config(tool.ADAPTED_CONFIG, seed=0).train_dataloader.dataset
     assert source.get("target") is None and adapted.target is not None
     assert adapted.get("labeled_target") is None
+
+
+def test_each_model_of_a_picture_is_built_from_its_own_config(tool, monkeypatch):
+    """The source model in the adapted config would be an untrained teacher."""
+    built, drawn = {}, {}
+
+    def init_model(cfg, checkpoint, device):
+        built[checkpoint] = cfg
+        return checkpoint
+
+    monkeypatch.setattr(tool, "init_model", init_model)
+    monkeypatch.setattr(tool.DATASETS, "build", lambda cfg: cfg)
+    monkeypatch.setattr(tool, "extract_features", lambda *args: None)
+    monkeypatch.setattr(tool, "plot_feature_embedding", lambda *args: None)
+    monkeypatch.setattr(
+        tool, "draw_paired_predictions", lambda models, *args: drawn.update(models)
+    )
+    files = {tool.BEFORE: tool.SOURCE_CONFIG, tool.AFTER: tool.ADAPTED_CONFIG}
+    configs = {name: tool.make_config(path, seed=0) for name, path in files.items()}
+    results = {
+        name: tool.Result({}, Path(f"{name}.pth"), 1.0, 1.0) for name in configs
+    }
+    tool.draw_models(configs, results, Path())
+    assert drawn == {name: f"{name}.pth" for name in configs}
+    assert built["source model.pth"].model == configs[tool.BEFORE].model
+    assert built["adapted.pth"].model == configs[tool.AFTER].model
+    assert built["adapted.pth"].model.test_cfg.network == "teacher"
+    assert "network" not in built["source model.pth"].model.test_cfg
 
 
 def test_joints_are_drawn_that_the_source_can_teach(tool):

@@ -51,6 +51,12 @@ def test_badcase_shows_bad_cases_alone(make_config):
     assert hooks.badcase.metric == dict(type="KeypointMSELoss")
 
 
+def test_a_test_draws_one_of_so_many_batches(make_config):
+    hook = make_config("--show-dir", "drawn", "--interval", "7")
+    hook = hook.default_hooks.visualization
+    assert hook.type == "IntervalVisualizationHook" and hook.interval == 7
+
+
 def test_badcase_by_accuracy(make_config):
     text = CONFIG + "default_hooks['badcase'].update(metric_type='accuracy')\n"
     cfg = make_config("--badcase", "--show-dir", "drawn", text=text)

@@ -1,5 +1,6 @@
 from .checkpoint_match_hook import CheckpointMatchHook
 from .ema_teacher_hook import EMATeacherHook
+from .interval_visualization_hook import IntervalVisualizationHook
 from .non_finite_hook import NonFiniteHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .style_samples_hook import StyleSamplesHook
@@ -7,6 +8,7 @@ from .style_samples_hook import StyleSamplesHook
 __all__ = [
     "CheckpointMatchHook",
     "EMATeacherHook",
+    "IntervalVisualizationHook",
     "NonFiniteHook",
     "SafeCheckpointHook",
     "StyleSamplesHook",

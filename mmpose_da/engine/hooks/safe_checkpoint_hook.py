@@ -39,6 +39,8 @@ class SafeCheckpointHook(CheckpointHook):
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)
         if runner.iter > 0:  # resumed, not loaded to start from
+            # MMEngine saves a new best score in the last checkpoint, if it knows one.
+            self.last_ckpt = runner.message_hub.get_info("last_ckpt")
             for name, parameter in model_of(runner).named_parameters():
                 if name in self._gradients:
                     parameter.grad = self._gradients[name].to(parameter)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from mmengine.model import BaseModule
 from mmpose.models import TopdownPoseEstimator
 from mmpose.utils.typing import OptSampleList
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ class PoseNetwork(TopdownPoseEstimator):
     """
 
     def __init__(self, estimator: nn.Module) -> None:
-        nn.Module.__init__(self)  # MMPose would build the parts from configs
+        BaseModule.__init__(self)  # MMPose would build the parts from configs
         for name in PARTS:
             if getattr(estimator, name, None) is not None:
                 setattr(self, name, getattr(estimator, name))
