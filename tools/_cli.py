@@ -84,13 +84,16 @@ def load_config(args: argparse.Namespace) -> Config:
     """
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     cfg = Config.fromfile(args.config)
+    names = [Path(path).stem for path in (args.pair, args.config) if path]
     if args.pair is not None:
         cfg = with_pair(cfg, Config.fromfile(args.pair))
+        own = str(cfg.get("load_from") or "")
+        if own.startswith("work_dirs/"):  # of another run, which had this pair as well
+            cfg.load_from = own.replace("work_dirs", f"work_dirs/{names[0]}", 1)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get("work_dir") is None:
-        names = [Path(path).stem for path in (args.pair, args.config) if path]
         cfg.work_dir = str(Path("work_dirs").joinpath(*names))
     return cfg
 

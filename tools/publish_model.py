@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.pair is not None:
             cfg = with_pair(cfg, Config.fromfile(args.pair))
         weights, config = publish(cfg, args.checkpoint, args.target, args.network)
-    except (RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         parser.exit(1, f"publish_model.py: {error}\n")
     print(f"weights: {weights}\nconfig:  {config}")
 

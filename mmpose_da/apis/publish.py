@@ -70,6 +70,7 @@ def publish(
 
     Raises:
         FileNotFoundError: There is no file ``checkpoint``.
+        FileExistsError: A file would be overwritten.
         ValueError: The checkpoint has no such network, the config is not that of an
             adaptive model, or the two don't fit.
         RuntimeError: The stock model would not predict the same.
@@ -95,6 +96,9 @@ def publish(
         adapted = init_model(cfg, str(checkpoint), device="cpu")
     published["meta"].setdefault("dataset_meta", to_plain(adapted.dataset_meta))
 
+    for path in (target, target.with_suffix(".py")):
+        if path.exists():
+            raise FileExistsError(f"'{path}' exists; remove it, or give another name")
     target.parent.mkdir(parents=True, exist_ok=True)
     weights = target.with_name(f".{target.stem}.tmp.pth")
     config_file = weights.with_suffix(".py")

@@ -200,6 +200,9 @@ def test_what_predicts_otherwise_is_not_published(run, tmp_path, monkeypatch):
 def test_errors_name_the_file_and_the_problem(run, tmp_path):
     cfg, checkpoint = run
     target = tmp_path / "stock.pth"
+    (tmp_path / "pair.py").write_text("joints = 'CocoDataset'")
+    with pytest.raises(FileExistsError, match="pair.py' exists"):
+        publish(cfg, checkpoint, tmp_path / "pair.pth")
     with pytest.raises(FileNotFoundError, match="none.pth"):
         publish(cfg, tmp_path / "none.pth", target)
     with pytest.raises(ValueError, match="end in .pth"):
