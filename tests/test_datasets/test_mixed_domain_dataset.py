@@ -250,6 +250,12 @@ def boxes_of(dataset: MixedDomainDataset, domain: str) -> dict:
 
 def test_box_jitter_moves_the_boxes_of_the_unlabeled_domain_alone(coco, mpii):
     jitter = dict(shift=0.1, scale=0.2)
+
+    def narrow(content):
+        for annotation in content["annotations"]:
+            annotation["bbox"] = [20.0, 8.0, 24.0, 64.0]
+
+    edit_json(coco["ann_file"], narrow)
     for target in (coco, mpii):
         exact = boxes_of(
             MixedDomainDataset("MpiiDataset", target=target), "target_unlabeled"

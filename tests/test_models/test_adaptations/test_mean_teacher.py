@@ -188,6 +188,24 @@ def test_threshold_decides_joint_by_joint():
     assert batch.pseudo_weights.nonzero()[:, 1].tolist() == [6, 7, 8] * 2
 
 
+def test_joints_that_are_taught_are_hidden_where_the_student_sees_them():
+    _, teacher = make_model(threshold=0.6, student_view=None, occlusion=dict(prob=0.5))
+    given = {}
+
+    def occlusion(images, points, candidates):
+        given.update(points=points, candidates=candidates)
+        return images
+
+    teacher.occlusion = occlusion
+    place = torch.tensor([[20.0, 36.0]]).expand(3, 2)
+    batch = spotted(teacher, Spots(first=6), place, place)
+    teacher.prepare(batch)
+    assert torch.equal(given["candidates"], batch.pseudo_weights > 0)
+    assert given["candidates"].sum(1).tolist() == [3, 3]
+    found = given["points"][:, 6:9]  # in pixels of the image
+    torch.testing.assert_close(found, place.expand(2, 3, 2), atol=0.5, rtol=0)
+
+
 def test_share_takes_the_surest_images_of_each_joint():
     model, teacher = make_model(share=0.5)
     # The second joint is found less surely than the first one in every image.

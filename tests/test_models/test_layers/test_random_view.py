@@ -88,6 +88,22 @@ def test_matrices_tell_what_became_of_the_image():
     assert scale.min() >= 0.7 and scale.max() <= 1.3 and scale.std() > 0.05
 
 
+def test_ranges_are_those_of_the_arguments():
+    """In an image that is not square: shares of its width, and of its height."""
+    torch.manual_seed(0)
+    crops = torch.zeros(400, 3, 8, 20)
+    shift = RandomView(translation=0.1)(crops).matrices[:, :2, 2]
+    largest = torch.tensor([2.0, 0.8])
+    for bound, sign in ((shift.amax(0), 1), (shift.amin(0), -1)):
+        assert (sign * bound <= largest + 1e-5).all()
+        assert (sign * bound >= 0.95 * largest).all()
+    tilt = RandomView(shear=10)(crops).matrices[:, 0, 1].atan().rad2deg()
+    turn = RandomView(rotation=30)(crops).matrices[:, 1, 0].asin().rad2deg()
+    for angle, limit in ((tilt, 10), (turn, 30)):
+        assert 0.95 * limit <= angle.max() <= limit + 1e-3
+        assert 0.95 * limit <= -angle.min() <= limit + 1e-3
+
+
 def test_way_from_one_view_to_another():
     torch.manual_seed(0)
     crops = torch.rand(4, 3, 16, 16)
