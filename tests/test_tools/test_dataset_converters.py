@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
-from mmpose.registry import DATASETS
+from mmpose.registry import DATASETS, METRICS
 from raw_sets import (
     spread,
     write_animal_pose,
@@ -71,6 +71,21 @@ def people(joints, **domains):
             {names[k]: point for k, point in enumerate(points)},
             {names[k]: weight for k, weight in enumerate(weights)},
         )
+
+
+def assert_full_marks(pair):
+    """Labels as predictions are perfect to a thousandth of the box."""
+    dataset = DATASETS.build(dict(pair.target_val, pipeline=[]))
+    metric = METRICS.build(dict(pair.target_evaluator, thr=0.001))
+    metric.dataset_meta = dataset.metainfo
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        gt = dict(bboxes=info["bbox"], keypoints=info["keypoints"])
+        gt.update(keypoints_visible=info["keypoints_visible"])
+        sample = dict(gt_instances=gt, pred_instances=dict(keypoints=gt["keypoints"]))
+        metric.process(None, [sample])
+    metrics = metric.evaluate(len(dataset))
+    assert metrics and set(metrics.values()) == {100.0}
 
 
 def annotations(path):
@@ -178,6 +193,7 @@ def test_lsp_occluded_joints_are_not_labelled(tmp_path, convert, pair):
     write_lsp(tmp_path / "lsp", joints, occluded)
     convert("lsp", tmp_path / "lsp")
     cfg = pair("surreal2lsp")
+    assert_full_marks(cfg)
     share = dict(labeled_target=dict(ratio=1.0))
     found = list(people(cfg.joints, target=cfg.target, **share))
     names = joint_definition("LspDataset")["keypoint_name2id"]
@@ -222,6 +238,7 @@ def test_lspet_flags_mean_the_contrary(tmp_path, convert, pair):
     write_lspet(tmp_path / "lspet", joints, visible)
     convert("lsp", tmp_path / "lspet", "--val-images", "2")
     cfg = pair("studio2lspet")
+    assert_full_marks(cfg)
     share = dict(labeled_target=dict(ratio=1.0))
     seen = []
     for target in (cfg.target, cfg.target_val):
@@ -260,6 +277,7 @@ def test_h36m(tmp_path, convert, pair):
     write_h36m(tmp_path / "h36m", joints[:1], joints[1:])
     convert("h36m", tmp_path / "h36m", "--test-images", "1")
     cfg = pair("surreal2h36m")
+    assert_full_marks(cfg)
     share = dict(labeled_target=dict(ratio=1.0))
     [(info, points, weights)] = people(cfg.joints, target=cfg.target, **share)
     names = joint_definition(cfg.joints)["keypoint_name2id"]
@@ -357,6 +375,7 @@ def test_freihand(tmp_path, convert, pair):
     write_freihand(tmp_path / "freihand", joints)
     convert("freihand", tmp_path / "freihand", "--val-hands", "2")
     cfg = pair("rhd2freihand")
+    assert_full_marks(cfg)
     share, hands = dict(labeled_target=dict(ratio=1.0)), {}
     names = joint_definition("FreiHandDataset")["keypoint_name2id"]
     for part, target in (("train", cfg.target), ("val", cfg.target_val)):
@@ -403,6 +422,7 @@ def test_h3d_is_split_as_in_regda(tmp_path, convert, pair):
     random.seed(42)
     random.shuffle(order := list(free))
     cfg = pair("rhd2h3d")
+    assert_full_marks(cfg)
     share = dict(labeled_target=dict(ratio=1.0))
     for target, expected in ((cfg.target, order[2:]), (cfg.target_val, order[:2])):
         found = list(people(cfg.joints, target=target, **share))
@@ -484,6 +504,7 @@ def test_tigdog(tmp_path, convert, pair):
         )
     convert("tigdog", tmp_path / "tigdog")
     cfg = pair("synthanimal2tigdog")
+    assert_full_marks(cfg)
     names = joint_definition("TigDogDataset")["keypoint_name2id"]
     # The papers' order of a tiger's landmarks, from 1.
     tiger = [1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 17, 18, 13, 14, 9, 10, 11, 12]
@@ -526,6 +547,7 @@ def test_animal_pose(tmp_path, convert, pair):
     write_animal_pose(tmp_path / "animal_pose", joints)
     convert("animal_pose", tmp_path / "animal_pose")
     cfg = pair("synthanimal2animalpose")
+    assert_full_marks(cfg)
     share, names = dict(labeled_target=dict(ratio=1.0)), []
     # keypoints.json: eyes, nose, ears, elbows, knees, paws, throat, withers, tail
     order = dict(L_Eye=0, R_Eye=1, Nose=2, L_EarBase=3, R_EarBase=4, L_F_Elbow=5)
