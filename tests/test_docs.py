@@ -30,7 +30,8 @@ def site(tmp_path, repo):
     )
     write_domain(new_site, STREET, dict(train=40, val=8), format="coco")
     annotations = new_site / "annotations"
-    shutil.move(annotations / "person_keypoints_val.json", new_site / "keypoints_val.json")
+    labels = annotations / "person_keypoints_val.json"
+    shutil.move(labels, new_site / "keypoints_val.json")
     content = json.loads((annotations / "person_keypoints_train.json").read_text())
     kept = dict(
         images=("id", "file_name", "width", "height"),
