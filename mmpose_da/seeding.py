@@ -1,4 +1,4 @@
-"""Random numbers as a function of where a training is, not of how it came there."""
+"""Random seeds that depend on the position in a run, not on its history."""
 
 import random
 from collections.abc import Sequence
@@ -8,31 +8,31 @@ import torch
 
 
 def seed_all(*key: int) -> None:
-    """Seed Python, NumPy and PyTorch, with CUDA, by a few integers.
+    """Seed Python, NumPy, and PyTorch, including CUDA, with a few integers.
 
-    The global generators have no history then: what they give depends on the key
-    alone, whichever process draws from them, and whatever it has drawn before.
+    The global generators then have no history: what they generate depends on the key
+    alone, regardless of the process and of earlier draws.
 
     Args:
-        key (int): Not negative, such as a seed, a rank and an iteration.
+        key (int): Non-negative integers, such as a seed, a rank, and an iteration.
     """
     words = np.random.SeedSequence(key).generate_state(8)
     random.seed(words[:4].tobytes())
     np.random.seed(words[4:6])
     seed = int.from_bytes(words[6:].tobytes(), "little")
-    # Not torch.manual_seed, which leaves a note for CUDA where it is not in use, as in
-    # the workers of a loader, and takes ten times as long for it.
+    # Not torch.manual_seed: where CUDA is not in use, as in data loader workers, it
+    # queues a CUDA call for later, which makes it ten times slower.
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(seed)
 
 
 class SeededBatch(list):
-    """Indices of a batch, with the seeds of their samples' random transforms.
+    """Dataset indices of a batch, with a seed for each sample's transforms.
 
     Args:
-        indices (Sequence[int]): As a dataset takes them.
-        seeds (Sequence[tuple[int, ...]]): For each a key of :func:`seed_all`.
+        indices (Sequence[int]): Indices into the dataset.
+        seeds (Sequence[tuple[int, ...]]): A key of :func:`seed_all` for each index.
     """
 
     def __init__(

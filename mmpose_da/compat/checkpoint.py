@@ -1,12 +1,12 @@
-"""Checkpoints are read as data, whatever they hold and wherever they come from.
+"""Safe loading of checkpoints: they are read as data and run no code.
 
 A checkpoint is a pickle, and a pickle can call any function. PyTorch's weights-only
 unpickler builds tensors and plain Python data, and calls nothing that is not declared
-safe. A checkpoint of MMEngine's ``Runner`` also holds NumPy data (the meta information
-of the dataset, scores) and the logged values
-(:class:`mmengine.logging.HistoryBuffer`). They are declared here, one by one, and every
-load through MMEngine is made a weights-only load: PyTorch before 2.6 does so only when
-it is told to, and the loading of a URL tells every PyTorch not to.
+safe. A checkpoint of MMEngine's ``Runner`` also holds NumPy data (dataset metainfo,
+scores) and logged values (:class:`mmengine.logging.HistoryBuffer`). This module
+declares these one by one and turns every load through MMEngine into a weights-only
+load. PyTorch before 2.6 does so only on request, and loading from a URL turns it off in
+every version.
 """
 
 import logging
@@ -31,18 +31,18 @@ from .weights_unpickler import FORCE
 _STATISTICS = ("min", "max", "current", "mean")
 _NUMERIC_TYPECODES = "?bhilqBHILQefd"
 
-# With this and FORCE set, torch.load refuses to choose.
+# torch.load raises an error if both this and FORCE are set.
 _FORCE_NOT = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 _one_thread = RLock()  # re-entrant: a loader may call another one
 
 
 def _history_buffer_getattr(owner: Any, name: str) -> Callable:
-    """Stand in for ``getattr`` in a checkpoint.
+    """Replace ``getattr`` in a checkpoint.
 
-    A pickled HistoryBuffer refers to its statistics as
-    ``getattr(HistoryBuffer, 'mean')``. ``getattr`` itself must not be declared
-    safe: with it, a checkpoint can reach ``os.system`` from any safe function.
-    This one reads these statistics and nothing else.
+    A pickled HistoryBuffer refers to its statistics as ``getattr(HistoryBuffer,
+    'mean')``. ``getattr`` itself must not be declared safe: a checkpoint could use it
+    to reach ``os.system`` from any safe function. This replacement reads these
+    statistics and nothing else.
     """
     if owner is HistoryBuffer and name in _STATISTICS:
         return getattr(HistoryBuffer, name)
@@ -53,11 +53,11 @@ def _history_buffer_getattr(owner: Any, name: str) -> Callable:
 
 
 def _numeric_dtype(code: str, *_: Any) -> np.dtype:
-    """Stand in for ``numpy.dtype`` in a checkpoint.
+    """Replace ``numpy.dtype`` in a checkpoint.
 
-    A pickle makes a copy of a dtype and gives it a state. NumPy believes the state,
-    and with it reads and frees memory that is not the array's. This gives NumPy's own
-    dtype, which no state changes: numbers in the byte order of this machine.
+    A pickle copies a dtype and sets its state. NumPy trusts this state, and may then
+    read and free memory outside the array. This replacement returns NumPy's own dtype,
+    whose state cannot be set: numbers in native byte order.
     """
     dtype = np.dtype(code)
     if dtype.isbuiltin and dtype.char in _NUMERIC_TYPECODES:
@@ -69,17 +69,17 @@ def _numeric_dtype(code: str, *_: Any) -> np.dtype:
 
 
 def safe_globals() -> list[Callable | tuple[Callable, str]]:
-    """List what MMEngine's checkpoints hold besides tensors and plain data.
+    """List what MMEngine checkpoints hold besides tensors and plain data.
 
     Returns:
-        list[Callable | tuple[Callable, str]]: What
-        ``torch.serialization.add_safe_globals`` takes: a type or function, or
-        one with the name under which a checkpoint refers to it.
+        list[Callable | tuple[Callable, str]]: Arguments for
+        ``torch.serialization.add_safe_globals``: a type or function, or a tuple of one
+        and the name under which a checkpoint refers to it.
     """
-    # A float64 array is _reconstruct(ndarray, ...) with a dtype object, whose
-    # class is Float64DType; a float64 number is scalar(dtype, bytes). They are
-    # pickled under the module of the NumPy that wrote them: numpy.core before
-    # NumPy 2, numpy._core since.
+    # A float64 array is pickled as _reconstruct(ndarray, ...) with a dtype object,
+    # whose class is Float64DType, and a float64 number as scalar(dtype, bytes). Their
+    # module depends on the NumPy that wrote them: numpy.core before NumPy 2,
+    # numpy._core since.
     reconstruct = np.empty(0).__reduce__()[0]
     scalar = np.float64(0).__reduce__()[0]
     dtypes = {type(np.dtype(code)) for code in _NUMERIC_TYPECODES}
@@ -97,7 +97,7 @@ def safe_globals() -> list[Callable | tuple[Callable, str]]:
 
 
 def register_safe_globals() -> None:
-    """Declare the content of MMEngine's checkpoints safe to load."""
+    """Declare the contents of MMEngine checkpoints safe to load."""
     if _declares_by_name():
         torch.serialization.add_safe_globals(safe_globals())
     else:
@@ -105,13 +105,13 @@ def register_safe_globals() -> None:
 
 
 def _declares_by_name() -> bool:
-    """Whether PyTorch can be told what is safe, and under which name (2.6)."""
+    """Return whether PyTorch accepts safe globals with a name (2.6 or later)."""
     major, minor = torch.__version__.split(".")[:2]
     return (int(major), int(minor)) >= (2, 6)
 
 
 def make_loading_safe() -> None:
-    """Make MMEngine load checkpoints as data: see :func:`_load_as_data`."""
+    """Make MMEngine load checkpoints as data; see :func:`_load_as_data`."""
     register_safe_globals()
     CheckpointLoader.load_checkpoint = staticmethod(
         _load_as_data(CheckpointLoader.load_checkpoint)
@@ -119,13 +119,13 @@ def make_loading_safe() -> None:
 
 
 def _load_as_data(load: Callable) -> Callable:
-    """Wrap ``CheckpointLoader.load_checkpoint``, the one door for every scheme.
+    """Wrap ``CheckpointLoader.load_checkpoint``, the entry point for all schemes.
 
-    What it loads runs no code: a checkpoint that holds more than data is refused, and
-    the text of a config in it is dropped.
+    Loading runs no code: a checkpoint that holds more than data is rejected, and the
+    text of a config in it is dropped.
 
     Raises:
-        UnpicklingError: If the checkpoint asks for what is not declared safe.
+        UnpicklingError: If the checkpoint requests anything that is not declared safe.
         RuntimeError: If it cannot be read or downloaded.
     """
 
@@ -143,7 +143,7 @@ def _load_as_data(load: Callable) -> Callable:
                 "than tensors and plain data, save its state dict alone where its "
                 "source is trusted"
             ) from None
-        except (FileNotFoundError, ImportError):  # they say what is missing
+        except (FileNotFoundError, ImportError):  # the message says what is missing
             raise
         except Exception as error:  # a damaged pickle can raise anything
             if isinstance(error, OSError) and "://" in str(filename):
@@ -168,7 +168,7 @@ def _load_as_data(load: Callable) -> Callable:
 def _weights_only() -> Iterator[None]:
     """Make every ``torch.load`` in the context a weights-only load.
 
-    One thread at a time, for the environment is that of all.
+    Only one thread may enter at a time, because threads share the environment.
     """
     with _one_thread:
         before = {name: os.environ.pop(name, None) for name in (FORCE, _FORCE_NOT)}
@@ -181,7 +181,7 @@ def _weights_only() -> Iterator[None]:
 
 
 def _reason(error: UnpicklingError) -> str:
-    """What ``torch.load`` found, without its advice to load the file all the same."""
+    """Return what ``torch.load`` found, without its advice to load the file anyway."""
     if refused := re.search(r"GLOBAL (\S+)", str(error)):
         return f"it asks for '{refused[1]}'"
     return _first_line(str(error).rpartition("WeightsUnpickler error: ")[2])
@@ -192,10 +192,10 @@ def _first_line(error: Exception | str) -> str:
 
 
 def _drop_config_text(checkpoint: Any, filename: str, logger: Any) -> None:
-    """Drop ``meta.config``, which ``Runner.resume`` would run as Python.
+    """Drop ``meta.config``, which ``Runner.resume`` would run as Python code.
 
-    It is there in checkpoints of MMPose 0.x; ``meta.cfg``, which MMEngine writes, no
-    runner runs.
+    MMPose 0.x checkpoints contain it. MMEngine writes ``meta.cfg`` instead, which no
+    runner executes.
     """
     meta = checkpoint.get("meta") if isinstance(checkpoint, dict) else None
     if isinstance(meta, dict) and meta.pop("config", None) is not None:

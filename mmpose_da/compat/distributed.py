@@ -1,8 +1,8 @@
-"""Several processes on a machine without CUDA.
+"""Distributed runs on machines without CUDA.
 
-MMEngine's ``init_dist`` selects a CUDA device, and its ``Runner`` hands
-DistributedDataParallel one. A process group that is there before the Runner, and a
-``device_ids`` in the config, keep it from both.
+MMEngine's ``init_dist`` selects a CUDA device, and its ``Runner`` passes one to
+DistributedDataParallel. A process group that exists before the Runner, and
+``device_ids`` in the config, prevent both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from torch import distributed
 
-#: What torchrun sets, by what other launchers call it.
+#: torchrun's environment variables, and their names under other launchers.
 _VARIABLES = dict(
     slurm=dict(
         RANK="SLURM_PROCID", WORLD_SIZE="SLURM_NTASKS", LOCAL_RANK="SLURM_LOCALID"
@@ -31,19 +31,19 @@ _DEFAULT_PORT = "29500"
 
 
 def init_dist_on_cpu(cfg: Config) -> None:
-    """Make the processes of a run on CPUs one group, which talks by gloo.
+    """Initialize a gloo process group for a distributed run on CPUs.
 
-    To be called before the Runner is made. It does nothing in a run of one process, or
-    where there is an accelerator: MMEngine knows what to do then.
+    Call this before creating the Runner. It does nothing for a run with one process or
+    if an accelerator is available, since MMEngine handles these cases.
 
     Args:
-        cfg (Config): What the Runner is to be made from; its ``launcher`` says what has
-            started the processes, and ``env_cfg.dist_cfg.timeout`` how many seconds one
-            of them waits for another. Its ``model_wrapper_cfg`` is changed in place.
+        cfg (Config): Config of the Runner. ``launcher`` tells what started the
+            processes, and ``env_cfg.dist_cfg.timeout`` how many seconds they wait for
+            each other. ``model_wrapper_cfg`` is modified in place.
 
     Raises:
-        ValueError: The launcher has not set the variables by which a process knows its
-            rank.
+        ValueError: If the launcher did not set the variables from which a process knows
+            its rank.
     """
     if cfg.get("launcher", "none") == "none" or get_device() != "cpu":
         return
@@ -52,7 +52,7 @@ def init_dist_on_cpu(cfg: Config) -> None:
     distributed.init_process_group(
         "gloo", timeout=None if seconds is None else timedelta(seconds=seconds)
     )
-    # What the Runner takes by default, but for the device.
+    # The Runner's defaults, except for the device.
     wrapper = cfg.get("model_wrapper_cfg") or dict(
         broadcast_buffers=False,
         find_unused_parameters=cfg.get("find_unused_parameters", False),
@@ -61,17 +61,17 @@ def init_dist_on_cpu(cfg: Config) -> None:
 
 
 def torchrun_variables(launcher: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Say what a launcher has set in the variables that torchrun sets.
+    """Translate the environment variables of a launcher to those of torchrun.
 
     Args:
-        launcher (str): 'pytorch', which is torchrun, 'slurm' or 'mpi'.
-        environ (Mapping[str, str]): What the launcher has set.
+        launcher (str): ``'pytorch'``, which is torchrun, ``'slurm'``, or ``'mpi'``.
+        environ (Mapping[str, str]): Environment set by the launcher.
 
     Returns:
-        dict[str, str]: The variables to set, for 'pytorch' none.
+        dict[str, str]: Variables to set; empty for ``'pytorch'``.
 
     Raises:
-        ValueError: A variable is missing.
+        ValueError: If a variable is missing.
     """
     if launcher == "pytorch":
         return {}
@@ -89,7 +89,7 @@ def torchrun_variables(launcher: str, environ: Mapping[str, str]) -> dict[str, s
 
 
 def _first_host(environ: Mapping[str, str]) -> str:
-    """The first host of Slurm's compact list, such as ``node[3-5,7]``."""
+    """Return the first host of Slurm's compact list, such as ``node[3-5,7]``."""
     if "SLURM_NODELIST" not in environ:
         raise ValueError(
             "set the environment variable MASTER_ADDR to the host of the first process"

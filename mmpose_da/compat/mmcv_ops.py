@@ -1,9 +1,9 @@
-"""MMCV without its compiled operators.
+"""Support for MMCV without compiled operators.
 
-MMPose imports ``mmcv.ops``, most of which no pose estimator calls. The
-distribution mmcv-lite holds the Python part of it but not the compiled
-extension ``mmcv._ext``, so that the import alone fails. With a stand-in for the
-extension it succeeds, and only a call of a compiled operator is an error.
+MMPose imports ``mmcv.ops``, most of which no pose estimator calls. The mmcv-lite
+distribution includes its Python code but not the compiled extension ``mmcv._ext``, so
+the import alone fails. With a stub for the extension, the import succeeds, and only
+calling a compiled operator raises an error.
 """
 
 import importlib
@@ -17,10 +17,10 @@ EXTENSION = "mmcv._ext"
 
 
 class _MissingExtension(ModuleType):
-    """A module in which every operator exists and fails when called."""
+    """Stub module in which every operator exists but fails when called."""
 
     def __getattr__(self, name: str) -> Callable[..., NoReturn]:
-        if name.startswith("__"):  # what the import system asks of a module
+        if name.startswith("__"):  # looked up by the import system
             raise AttributeError(name)
 
         def missing_op(*args: Any, **kwargs: Any) -> NoReturn:
@@ -35,14 +35,14 @@ class _MissingExtension(ModuleType):
 
 
 def import_mmcv_ops() -> bool:
-    """Import ``mmcv.ops``, with a stand-in for a missing ``mmcv._ext``.
+    """Import ``mmcv.ops``, with a stub in place of a missing ``mmcv._ext``.
 
-    The stand-in is in ``sys.modules`` during that import only: MMCV and
-    MMEngine look for ``mmcv._ext`` later, in order to decide whether compiled
-    operators can be used, and must not find it.
+    The stub stays in ``sys.modules`` only during this import: MMCV and MMEngine later
+    look for ``mmcv._ext`` to decide whether compiled operators are available, and must
+    not find it.
 
     Returns:
-        bool: Whether the compiled operators are there.
+        bool: Whether the compiled operators are available.
     """
     if EXTENSION in sys.modules or importlib.util.find_spec(EXTENSION) is not None:
         return True

@@ -1,4 +1,4 @@
-"""The version gate: which stack MMPose-DA runs on."""
+"""Version gate: the software versions that MMPose-DA supports."""
 
 import platform
 import re
@@ -11,16 +11,16 @@ Version = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Requirement:
-    """A package and the half-open range of its versions that is supported.
+    """A package and the half-open range of its supported versions.
 
     Args:
         name (str): Name of the package in messages.
-        minimum (str): The oldest version that is supported.
-        below (str, optional): The oldest version that no longer is. Defaults
-            to ``None``: no upper bound.
-        distributions (tuple[str]): Names of the distributions that provide
-            the package, the one to install first. Defaults to ``()``, which
-            stands for ``name``.
+        minimum (str): Oldest supported version.
+        below (str, optional): First version that is no longer supported. Defaults to
+            ``None``: no upper bound.
+        distributions (tuple[str]): Names of the distributions that provide the package,
+            starting with the one to install. Defaults to ``()``, which stands for
+            ``name``.
     """
 
     name: str
@@ -40,13 +40,13 @@ class Requirement:
 
     @property
     def remedy(self) -> str:
-        """str: What the user can do to get a supported version."""
+        """str: How to get a supported version."""
         if self.name == "python":
             return f"create an environment with Python {self.supported}"
         return f"run: pip install '{self.candidates[0]}{self.supported}'"
 
     def accepts(self, version: str) -> bool:
-        """Whether a version lies in the supported range."""
+        """Return whether a version is in the supported range."""
         found = _release(version)
         return found >= _release(self.minimum) and (
             self.below is None or found < _release(self.below)
@@ -57,20 +57,19 @@ REQUIREMENTS = (
     Requirement("python", "3.10"),
     Requirement("torch", "2.1"),
     Requirement("mmengine", "0.10.4", "1.0"),
-    # The range of MMPose 1.3, which refuses to run outside of it.
+    # The range of MMPose 1.3, which refuses to run outside it.
     Requirement("mmcv", "2.0.1", "2.2", distributions=("mmcv-lite", "mmcv")),
     Requirement("mmpose", "1.3.0", "1.4"),
-    # MMEngine 0.10 imports pkg_resources, which setuptools 82 no longer has.
+    # MMEngine 0.10 imports pkg_resources, which setuptools 82 no longer provides.
     Requirement("setuptools", "40", "82"),
 )
 
 
 def _release(version: str) -> Version:
-    """Read the release number of a version: ``2.1.0a0+cu121`` is (2, 1).
+    """Parse the release number of a version: ``2.1.0a0+cu121`` is (2, 1).
 
-    What follows the number is left out on purpose: vendors ship builds such as
-    ``2.1.0a0+b5021ba`` that behave as the release. Trailing zeros are left out
-    so that 2.1 and 2.1.0 are equal.
+    Suffixes are ignored on purpose: vendors ship builds such as ``2.1.0a0+b5021ba``
+    that behave like the release. Trailing zeros are dropped so that 2.1 equals 2.1.0.
     """
     match = re.match(r"v?(\d+(?:\.\d+)*)", version)
     if match is None:
@@ -82,11 +81,11 @@ def _release(version: str) -> Version:
 
 
 def installed_versions() -> dict[str, str | None]:
-    """Read the versions in this environment without importing a package.
+    """Read the installed versions without importing any package.
 
     Returns:
-        dict[str, str | None]: Name of each package in :data:`REQUIREMENTS` and
-        its version; ``None`` when it is not installed.
+        dict[str, str | None]: Version of each package in :data:`REQUIREMENTS`, or
+        ``None`` if it is not installed.
     """
     versions: dict[str, str | None] = {}
     for requirement in REQUIREMENTS:
@@ -102,17 +101,17 @@ def installed_versions() -> dict[str, str | None]:
 
 
 def check_versions(installed: Mapping[str, str | None] | None = None) -> None:
-    """Check that every package of the stack is there and supported.
+    """Check that every required package is installed and supported.
 
     Args:
-        installed (Mapping[str, str | None], optional): Name of each package
-            and its version, ``None`` when it is not installed. Defaults to
-            ``None``: what :func:`installed_versions` finds.
+        installed (Mapping[str, str | None], optional): Version of each package, or
+            ``None`` if it is not installed. Defaults to ``None``: the result of
+            :func:`installed_versions`.
 
     Raises:
-        ImportError: If a package is missing or outside the supported range.
-            The message names every such package, the version found, the
-            supported range and what to do.
+        ImportError: If a package is missing or outside the supported range. The message
+            names every such package, the installed version, the supported range, and
+            the remedy.
     """
     if installed is None:
         installed = installed_versions()

@@ -1,9 +1,9 @@
-"""The weights-only unpickler of PyTorch 2.6 and later, for 2.1 to 2.5.
+"""Backport of PyTorch 2.6's weights-only unpickler to PyTorch 2.1 to 2.5.
 
-That of PyTorch 2.1 builds tensors and nothing else, and until 2.5 none takes the name
-under which a checkpoint refers to what is declared. This module is put in the place of
-``torch._weights_only_unpickler``, and keeps the rules of its successor: only what is
-declared is called, and only objects of a declared type are given a state.
+The unpickler of PyTorch 2.1 builds only tensors, and none before 2.6 accepts the name
+under which a checkpoint refers to a declared global. This module replaces
+``torch._weights_only_unpickler`` and follows the rules of its successor: only declared
+globals are called, and only objects of a declared type receive a state.
 """
 
 import os
@@ -17,11 +17,11 @@ from typing import Any, BinaryIO
 
 import torch
 
-# With this environment variable, every torch.load is a weights-only load, whatever its
-# arguments say.
+# This environment variable makes every torch.load a weights-only load, regardless of
+# its arguments.
 FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
-# Plain data that PyTorch 2.1 does not load yet; `encode` makes bytes.
+# Plain data that PyTorch 2.1 does not load yet; `encode` creates bytes.
 _PLAIN = {
     "_codecs.encode": encode,
     "builtins.bytearray": bytearray,
@@ -35,24 +35,24 @@ _declared: dict[str, Any] = {}
 
 
 class Unpickler(pickle._Unpickler):
-    """Unpickles what is declared.
+    """Unpickles declared globals only.
 
     Raises:
-        UnpicklingError: If the pickle asks for anything else.
+        UnpicklingError: If the pickle requests anything else.
     """
 
     dispatch = dict(pickle._Unpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
-        """Look a name up among what is declared; nothing is imported."""
-        default = IMPORT_MAPPING.get(module, module), name  # names of Python 2
+        """Look up a name among the declared globals; nothing is imported."""
+        default = IMPORT_MAPPING.get(module, module), name  # Python 2 names
         path = ".".join(NAME_MAPPING.get((module, name), default))
         if path not in _declared:
             raise pickle.UnpicklingError(f"Unsupported global: GLOBAL {path}")
         return _declared[path]
 
     def load_build(self) -> None:
-        """Give an object its state."""
+        """Set the state of an object of a declared type."""
         kind = type(self.stack[-2])
         if not any(kind is declared for declared in _declared.values()):
             raise pickle.UnpicklingError(f"it gives a state to an object of {kind}")
@@ -67,11 +67,11 @@ def load(file: BinaryIO, *, encoding: str) -> Any:
 
 
 def install(safe: Iterable[Callable | tuple[Callable, str]]) -> None:
-    """Let ``torch.load(weights_only=True)`` use this module.
+    """Make ``torch.load(weights_only=True)`` use this module.
 
     Args:
-        safe (Iterable[Callable | tuple[Callable, str]]): What is safe besides tensors
-            and plain data, as in ``torch.serialization.add_safe_globals`` of
+        safe (Iterable[Callable | tuple[Callable, str]]): Globals that are safe besides
+            tensors and plain data, as in ``torch.serialization.add_safe_globals`` of
             PyTorch 2.6.
     """
     _declared.update(torch._weights_only_unpickler._get_allowed_globals(), **_PLAIN)
@@ -84,9 +84,9 @@ def install(safe: Iterable[Callable | tuple[Callable, str]]) -> None:
 
 
 def _refuse_torchscript() -> None:
-    """Refuse TorchScript archives in a forced weights-only load.
+    """Reject TorchScript archives in a forced weights-only load.
 
-    They are programs, and until PyTorch 2.5 ``torch.load`` hands every one of them to
+    They are programs, and through PyTorch 2.5, ``torch.load`` passes all of them to
     ``torch.jit.load``.
     """
     is_torchscript = torch.serialization._is_torchscript_zip

@@ -1,4 +1,4 @@
-"""What an annotation file must hold, checked before MMPose reads it."""
+"""Validation of annotation files before MMPose reads them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mmengine.fileio import load
 from mmpose.datasets.datasets import MpiiDataset
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
-#: What a value must be, in words and as a test.
+#: A valid value, in words and as a test.
 Kind = tuple[str, Callable[[Any], bool]]
 
 
 class AnnotationError(ValueError):
-    """An annotation file or an annotation in it can't be used; says which and why."""
+    """Raised for an unusable annotation file or annotation; says which and why."""
 
 
 def _array(value: Any) -> np.ndarray | None:
-    """The numbers of a list, whatever its nesting; None if it holds anything else."""
+    """Convert nested lists of numbers to an array; return None for anything else."""
     try:
         array = np.asarray(value)
     except ValueError:  # lists of different lengths
@@ -70,25 +70,26 @@ _DETECTION = dict(image_id=_INTEGER, category_id=_INTEGER, bbox=_BOX, score=_NUM
 _MPII_PERSON = dict(
     image=_NUMBERED_FILE, center=_POINT, scale=_NUMBER, joints=_PAIRS, joints_vis=_LIST
 )
-#: What a record need not have.
+#: Fields that a record may lack.
 _OPTIONAL = {"bbox", "iscrowd", "keypoints", "area"}
 
 
 def check_annotation_file(dataset: BaseDataset, labeled: bool) -> None:
-    """Check the annotation file of a dataset in COCO's or in MPII's format.
+    """Check the annotation file of a dataset in COCO or MPII format.
 
-    MMPose reads such files without a check, and fails without saying where, or reads
-    something else: of two annotations with one id it takes the last twice. Files of
+    MMPose reads such files unchecked. It fails without saying where, or reads something
+    else: of two annotations with the same id, it uses the last one twice. Files in
     other formats are not checked.
 
     Args:
-        dataset (BaseDataset): A dataset that has not loaded its annotations.
-        labeled (bool): Whether the joints are used. If not, those in COCO's format are
-            not looked at.
+        dataset (BaseDataset): A dataset that has not loaded its annotations yet.
+        labeled (bool): Whether the joints are used. If not, joints in COCO format are
+            not checked.
 
     Raises:
-        AnnotationError: The file is no JSON, or something in it is missing, of a wrong
-            type, doubled, or refers to something that is not there.
+        AnnotationError: If the file is not valid JSON, or something in it is missing,
+            has the wrong type, is duplicated, or refers to something that does not
+            exist.
     """
     if isinstance(dataset, MpiiDataset):
         check = _check_mpii
@@ -103,15 +104,16 @@ def check_annotation_file(dataset: BaseDataset, labeled: bool) -> None:
 
 
 def check_detection_file(dataset: BaseDataset) -> None:
-    """Check the file of detections that stand in for a dataset's boxes.
+    """Check the detection file that replaces the boxes of a dataset.
 
     Args:
-        dataset (BaseDataset): A dataset with a ``bbox_file`` in COCO's format of
-            results: a list of objects with image_id, category_id, bbox and score.
+        dataset (BaseDataset): A dataset with a ``bbox_file`` in the COCO results
+            format: a list of objects with image_id, category_id, bbox, and score.
 
     Raises:
-        AnnotationError: The file is no JSON, or a detection is not of this form, or is
-            of an image that the annotation file lacks.
+        AnnotationError: If the file is not valid JSON, a detection does not have this
+            form or belongs to an image that the annotation file lacks, or the
+            annotation file is in MPII format.
     """
     if isinstance(dataset, MpiiDataset):
         raise AnnotationError(
@@ -179,7 +181,7 @@ def _check_records(what: str, records: list, fields: dict[str, Kind]) -> None:
 def _problem(
     record: Any, fields: dict[str, Kind], optional: Collection[str] = _OPTIONAL
 ) -> str | None:
-    """What is wrong with a record of a file, if anything is."""
+    """Return what is wrong with a record, or None."""
     if not isinstance(record, dict):
         return f"must be an object with {sorted(fields)}"
     missing = fields.keys() - record.keys() - set(optional)

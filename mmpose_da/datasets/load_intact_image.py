@@ -8,30 +8,31 @@ from mmpose.registry import TRANSFORMS
 
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 _PNG, _PNG_END = b"\x89PNG", b"IEND"
-#: The colour types of MMCV that turn a picture as its EXIF orientation says.
+#: MMCV's color types that rotate an image by its EXIF orientation.
 _TURNING = ("color", "grayscale")
 
 
 @TRANSFORMS.register_module()
 class LoadIntactImage(LoadImage):
-    """Loads an image as MMPose's ``LoadImage``, and refuses what is not all there.
+    """Loads an image like MMPose's ``LoadImage``, but rejects incomplete files.
 
-    OpenCV decodes a JPEG file that was cut off to a picture whose rest is grey, and
-    turns a picture as its EXIF orientation says, which not all annotations mean. Here
+    OpenCV decodes a truncated JPEG file to an image whose remainder is gray, and
+    rotates an image by its EXIF orientation, which not all annotations assume. With
+    this transform,
 
-    - a JPEG or PNG file must have its end mark (bytes after it do no harm);
-    - an image has the size that its annotation says. If it has not, but has it without
-      being turned, then it is not turned. A picture upside down, or a square one, has
-      the same size either way and is turned, as by ``LoadImage``.
+    - a JPEG or PNG file must have its end marker (bytes after it do no harm);
+    - an image must have the annotated size. If it has this size only without rotation,
+      it is not rotated. An upside-down or a square image has the same size either way
+      and is rotated, as by ``LoadImage``.
 
-    Whatever the file holds (16 bit, grey, a palette, transparency), the result is an
-    image of 8 bits in BGR; transparency is dropped.
+    Whatever the file holds (16 bits, grayscale, a palette, transparency), the result is
+    an 8-bit BGR image; transparency is dropped.
 
     Required Keys:
 
         - img_path
-        - img (optional): An image that is loaded already, and is not checked.
-        - annotated_shape (optional): Its height and width as of the annotation file.
+        - img (optional): An image that is already loaded. It is not checked.
+        - annotated_shape (optional): Its height and width in the annotation file.
 
     Modified Keys:
 
@@ -53,9 +54,9 @@ class LoadIntactImage(LoadImage):
             dict: The sample with its image.
 
         Raises:
-            OSError: The file can't be read.
-            ValueError: It is empty, cut off, no picture, or has another size than the
-                annotation says.
+            OSError: If the file cannot be read.
+            ValueError: If it is empty, truncated, not an image, or not of the annotated
+                size.
         """
         if "img" not in results:
             image = self._load(results["img_path"], results.get("annotated_shape"))
@@ -89,9 +90,9 @@ class LoadIntactImage(LoadImage):
 
 
 def _is_complete(content: bytes) -> bool:
-    """Whether there is something, with an end if it is JPEG or PNG.
+    """Return whether a file is not empty and, if JPEG or PNG, has its end marker.
 
-    A JPEG's preview, in its header, has an end mark of its own, before the picture.
+    The preview in a JPEG header has its own end marker, before the image data.
     """
     if content.startswith(_JPEG):
         return content.endswith(_JPEG_END) or (

@@ -43,7 +43,7 @@ def _joint(index: int, name: str) -> dict:
 
 @DATASETS.register_module()
 class LspDataset(BaseCocoStyleDataset):
-    """Leeds Sports Pose, and its extended set, in COCO-style JSON.
+    """Leeds Sports Pose and its extended set, in COCO-style JSON.
 
     "Clustered Pose and Nonlinear Appearance Models for Human Pose Estimation",
     BMVC'2010, and "Learning Effective Human Pose Estimation from Inaccurate
@@ -66,8 +66,8 @@ class LspDataset(BaseCocoStyleDataset):
         12: 'neck'
         13: 'head_top'
 
-    A joint with visibility 0 is not labelled. The sigmas of the object keypoint
-    similarity are COCO's, those of neck and head top CrowdPose's.
+    A joint with visibility 0 is not labeled. The sigmas of the object keypoint
+    similarity are COCO's; those of the neck and the head top are CrowdPose's.
     """
 
     METAINFO: dict = dict(

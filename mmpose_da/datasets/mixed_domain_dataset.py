@@ -30,11 +30,11 @@ from .people import BoxJitter, LeftOut, describe, load_people
 
 
 class _SaidByTheConfig:
-    """A ``METAINFO`` that is not there.
+    """A ``METAINFO`` that the class does not have.
 
-    MMPose's ``init_model`` reads it of the class, if weights come without one, and
-    fails in an assertion if it is empty. An AttributeError has it ask the model, whose
-    ``joints`` are those of the dataset.
+    MMPose's ``init_model`` reads it from the class if a checkpoint has no metainfo, and
+    fails with an assertion if it is empty. An AttributeError makes it fall back to the
+    model, whose ``joints`` are those of the dataset.
     """
 
     def __get__(self, dataset: BaseDataset | None, cls: type) -> None:
@@ -45,9 +45,9 @@ class _SaidByTheConfig:
 
 @DATASETS.register_module()
 class MixedDomainDataset(CombinedDataset):
-    """People of a source and of a target domain, under one joint definition.
+    """People of a source and a target domain, under one joint definition.
 
-    The setting is read off the arguments:
+    The arguments determine the setting:
 
     ============================  ======  ======  ====================
     setting                       source  target  labeled_target
@@ -59,49 +59,51 @@ class MixedDomainDataset(CombinedDataset):
     source-free                   None    given   None
     ============================  ======  ======  ====================
 
-    The domains, in this order, are ``source``, ``target_labeled`` and
-    ``target_unlabeled``; those that a setting does not have are left out. A sample's
-    domain is in the metainfo of its ``PoseDataSample``, as ``domain``.
+    The domains are, in this order, ``source``, ``target_labeled``, and
+    ``target_unlabeled``; those that a setting does not have are left out. The metainfo
+    of each ``PoseDataSample`` holds its domain, as ``domain``.
 
-    The people of ``target_unlabeled`` have a box and no labels. The labels are removed
-    while the annotations are read, before any transform can see them. They don't take
-    part in the choice of people either: MMPose drops a person with no labelled joint,
-    which an unlabelled domain can't know, so here such a person stays, and so does one
-    whose annotation has nothing but a box.
+    The people of ``target_unlabeled`` have a box but no labels. The labels are removed
+    while the annotations are read, before any transform can see them. They do not
+    affect the selection of people either: MMPose drops people without labeled joints,
+    but an unlabeled domain cannot know which ones these are. Here, such people are
+    kept, as are those whose annotation has only a box.
 
-    What this class can't remove is what a box says about the labels. Where the boxes
-    of a set were computed from its joints, the crops show their extent; the log warns
-    of files that say so. Two keys of ``target``, which apply to ``target_unlabeled``
-    alone, help: ``bbox_file`` takes the boxes of a detector, in COCO's format of
-    results (``filter_cfg=dict(bbox_score_thr=...)`` drops weak ones), and
-    ``box_jitter`` gives the boxes random errors (see
+    This class cannot remove what a box reveals about the labels. If the boxes of a
+    dataset were computed from its joints, the crops show their extent; the log warns
+    about files that declare this. Two keys of ``target``, which only apply to
+    ``target_unlabeled``, help: ``bbox_file`` uses the boxes of a detector, in the COCO
+    results format (``filter_cfg=dict(bbox_score_thr=...)`` drops weak ones), and
+    ``box_jitter`` adds random errors to the boxes (see
     :class:`~mmpose_da.datasets.people.BoxJitter`).
 
-    The annotations that are not used are in :attr:`left_out`, by domain, each with its
-    id and the reason; the log says how many there are, and at level DEBUG which.
+    Unused annotations are stored in :attr:`left_out`, by domain, each with its id and
+    the reason. The log gives their number and, at level DEBUG, lists them.
 
-    Joints are 0-based. A stock ``MpiiDataset``, whose joints are not, is read as a
+    Joints are 0-based. MMPose's own ``MpiiDataset``, whose joints are not, is read as a
     :class:`ZeroBasedMpiiDataset`.
 
     Args:
-        joints (str | dict): The one joint definition; see
+        joints (str | dict): The common joint definition; see
             :func:`~mmpose_da.structures.joint_metainfo`.
-        source (dict, optional): Config of any MMPose dataset, without a pipeline. Its
-            joints are mapped by name; a ``joint_map`` in it maps those whose names
-            differ (see :func:`~mmpose_da.structures.joint_mapping`). A joint that
-            it can't give has weight 0. Defaults to None.
+        source (dict, optional): Config of any MMPose dataset, without a pipeline.
+            Joints are mapped by name; a ``joint_map`` in the config maps joints whose
+            names differ (see :func:`~mmpose_da.structures.joint_mapping`). A joint that
+            the dataset does not provide has weight 0. Defaults to None.
         target (dict, optional): The same for the target domain. Defaults to None.
-        labeled_target (dict, optional): The share of the target images whose labels
-            are used, ``dict(ratio=0.05)`` or ``dict(count=500)``, and the ``seed`` of
-            the choice (0 if not given). The choice is by image, so that no image is in
-            both target domains. Defaults to None, which means no target labels.
-        pipeline (Sequence[dict]): MMPose's transforms, the same for all domains. A
-            ``LoadImage`` is done by :class:`LoadIntactImage`. Defaults to ().
+        labeled_target (dict, optional): The share of target images whose labels are
+            used, ``dict(ratio=0.05)`` or ``dict(count=500)``, and the ``seed`` of the
+            random selection (0 if not given). Whole images are selected, so that no
+            image is in both target domains. Defaults to None: no target labels.
+        pipeline (Sequence[dict]): MMPose transforms, the same for all domains.
+            ``LoadImage`` is replaced with :class:`LoadIntactImage`. Defaults to ().
 
     Raises:
-        FileNotFoundError: An annotation file, or a domain's first image, is missing.
-        AnnotationError: An annotation file is broken or has no person that can be used.
-        ValueError: The arguments fit no setting, or a domain's config no dataset.
+        FileNotFoundError: If an annotation file or the first image of a domain is
+            missing.
+        AnnotationError: If an annotation file is invalid or has no usable person.
+        ValueError: If the arguments fit no setting, or the config of a domain is not
+            that of a suitable dataset.
     """
 
     METAINFO = _SaidByTheConfig()
@@ -159,7 +161,7 @@ class MixedDomainDataset(CombinedDataset):
         return dict(metainfo or {})  # without METAINFO; CombinedDataset parses its own
 
     def _load_domain(self, domain: str, cfg: dict) -> BaseDataset:
-        """Build one domain's dataset, with its joints mapped and labels hidden."""
+        """Build the dataset of a domain, with its joints mapped and labels hidden."""
         dataset, joint_map, box_jitter = _build_dataset(domain, cfg)
         self.left_out[domain] = load_people(
             dataset, domain != TARGET_UNLABELED, box_jitter
@@ -176,11 +178,11 @@ class MixedDomainDataset(CombinedDataset):
         return dataset
 
     def domain_of(self, index: int) -> str:
-        """The name of the domain that a sample's global index belongs to."""
+        """Return the name of the domain to which a global sample index belongs."""
         return self.domains[self._get_subset_index(index)[0]]
 
     def __getitems__(self, batch: Sequence[int]) -> list[dict]:
-        """The samples of a batch, which a data loader asks for at once."""
+        """Return the samples of a batch. Called by the data loader."""
         if not isinstance(batch, SeededBatch):
             return [self[index] for index in batch]
         samples = []
@@ -190,11 +192,11 @@ class MixedDomainDataset(CombinedDataset):
         return samples
 
     def prepare_data(self, idx: int) -> Any:
-        """One sample after the pipeline, with its domain and without hidden labels.
+        """Return a sample after the pipeline, with its domain, without hidden labels.
 
         Raises:
-            RuntimeError: The pipeline failed, or gave None; names domain, annotation
-                and image.
+            RuntimeError: If the pipeline fails or returns None. The message names the
+                domain, annotation, and image.
         """
         domain = self.domain_of(idx)
         try:
@@ -218,7 +220,7 @@ class MixedDomainDataset(CombinedDataset):
 
 
 def _build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
-    """The transforms, with one that stands in for MMPose's ``LoadImage``."""
+    """Build the transforms, with a replacement for MMPose's ``LoadImage``."""
     if not isinstance(pipeline, Sequence):
         raise ValueError(f"pipeline must be a list of transforms, but is {pipeline!r}")
     transforms = []
@@ -241,9 +243,10 @@ def _build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
 def _build_dataset(
     domain: str, cfg: dict
 ) -> tuple[BaseDataset, dict | None, BoxJitter | None]:
-    """A domain's dataset without its annotations, its ``joint_map`` and ``box_jitter``.
+    """Build the dataset of a domain without loading its annotations.
 
-    The config is checked as far as MMPose doesn't.
+    Checks those parts of the config that MMPose does not check. Returns the dataset,
+    its ``joint_map``, and its ``box_jitter``.
     """
     if not isinstance(cfg, dict):
         raise ValueError(f"the domain '{domain}' must be a dataset's config, not {cfg}")
@@ -304,7 +307,7 @@ def _box_jitter(cfg: dict | None) -> BoxJitter | None:
 
 
 def _check_first_image(domain: str, dataset: BaseDataset) -> None:
-    """Raise an error at the start if the domain's images are not where they should."""
+    """Fail early if the images of a domain are not where they should be."""
     info = BaseDataset.get_data_info(dataset, 0)
     if not exists(info["img_path"]):
         raise FileNotFoundError(
@@ -314,7 +317,7 @@ def _check_first_image(domain: str, dataset: BaseDataset) -> None:
 
 
 def _log_people(domain: str, count: int, left_out: list[LeftOut]) -> None:
-    """Say how many people a domain has and how many it has not, and why."""
+    """Log how many people a domain has, how many are left out, and why."""
     message = f"domain {domain}: {count} people"
     if left_out:
         message += f"; left out {len(left_out)}: {describe(left_out)}"
@@ -324,7 +327,7 @@ def _log_people(domain: str, count: int, left_out: list[LeftOut]) -> None:
 
 
 def _drop_label_fields(sample: PoseDataSample) -> None:
-    """Remove what the pipeline made of labels that were not there."""
+    """Remove the fields that the pipeline computed from placeholder labels."""
     for name in ("gt_fields", "gt_instance_labels"):
         if name in sample:
             delattr(sample, name)
@@ -333,7 +336,7 @@ def _drop_label_fields(sample: PoseDataSample) -> None:
 
 
 def _check_share(share: dict) -> None:
-    """Raise an error unless ``share`` is what ``labeled_target`` may be."""
+    """Raise an error unless ``share`` is a valid ``labeled_target``."""
     kinds = dict(ratio=Real, count=int, seed=int)
     if not isinstance(share, dict) or not share.keys() <= kinds.keys():
         raise ValueError(
@@ -365,7 +368,7 @@ def _split_by_image(
     count: int | None = None,
     seed: int = 0,
 ) -> set:
-    """Leave the chosen images to ``labeled`` and all others to ``unlabeled``.
+    """Reduce ``labeled`` to the chosen images and ``unlabeled`` to all others.
 
     Returns:
         set: The ids of the chosen images.

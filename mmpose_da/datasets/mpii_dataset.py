@@ -6,16 +6,16 @@ from mmpose.registry import DATASETS
 
 @DATASETS.register_module()
 class ZeroBasedMpiiDataset(MpiiDataset):
-    """MPII Human Pose with joints in 0-based pixels.
+    """MPII Human Pose with joints in 0-based pixel coordinates.
 
-    The files of MPII count pixels from 1. MMPose's ``MpiiDataset`` subtracts 1 from a
-    person's center, but not from the joints, and ``MpiiPCKAccuracy`` adds 1 to the
-    predictions in return. That is consistent in evaluation, but joints that are read
-    this way train a network that is off by one pixel in x and in y. This class
-    subtracts 1 from the joints as well.
+    MPII's files count pixels from 1. MMPose's ``MpiiDataset`` subtracts 1 from a
+    person's center but not from the joints, and ``MpiiPCKAccuracy`` adds 1 to the
+    predictions to compensate. This is consistent in evaluation, but a network trained
+    on such joints is off by one pixel in x and y. This class also subtracts 1 from the
+    joints.
 
-    The metainfo says so: ``dataset_meta['zero_based']`` is True, which
-    :class:`~mmpose_da.evaluation.SharedJointsMpiiPCK` reads. Don't evaluate this class
+    The metainfo indicates this: ``dataset_meta['zero_based']`` is True, which
+    :class:`~mmpose_da.evaluation.SharedJointsMpiiPCK` reads. Do not evaluate this class
     with ``MpiiPCKAccuracy`` itself, which would be off by one pixel.
 
     The arguments are those of :class:`mmpose.datasets.MpiiDataset`.

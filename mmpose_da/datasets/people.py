@@ -1,4 +1,4 @@
-"""The people of a domain: which annotations are used, and why the others are not."""
+"""Selection of the people of a domain: which annotations are used, and why."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .annotation_file import (
     check_detection_file,
 )
 
-#: What remains of an annotation without labels: the image and the person's box.
+#: Keys of an annotation without labels: the image and the person's box.
 UNLABELED_KEYS = (
     "id",
     "img_id",
@@ -42,21 +42,21 @@ class LeftOut(NamedTuple):
 
 @dataclass(frozen=True)
 class BoxJitter:
-    """Random errors of boxes, as a detector makes them; the same in every run.
+    """Random box errors like those of a detector; the same in every run.
 
-    Boxes that a converter computes from the labels put the labels into the crops of an
+    Boxes that a converter computes from labels leak these labels into the crops of an
     unlabeled domain: without errors, the center and the side of a crop *are* those of
     the labels' extent.
 
     Args:
-        shift (float): Largest shift of the center, as a share of the box's width in x
-            and of its height in y. Defaults to 0.1.
-        scale (float): The sides are multiplied by one factor, at most ``1 + scale`` and
-            at least its inverse, uniform in the logarithm. Defaults to 0.2.
-        seed (int): Seed of the errors. Defaults to 0.
+        shift (float): Maximum shift of the center, as a fraction of the box width in x
+            and of the box height in y. Defaults to 0.1.
+        scale (float): Both sides are multiplied by one factor, which is log-uniform
+            between ``1 / (1 + scale)`` and ``1 + scale``. Defaults to 0.2.
+        seed (int): Random seed. Defaults to 0.
 
     Raises:
-        ValueError: An argument is negative or not finite.
+        ValueError: If ``shift`` or ``scale`` is negative or not finite.
     """
 
     shift: float = 0.1
@@ -70,7 +70,7 @@ class BoxJitter:
                 raise ValueError(f"box_jitter.{name} must be 0 or more, not {value!r}")
 
     def apply(self, people: list[dict]) -> None:
-        """Change the boxes of people in place."""
+        """Modify the boxes of people in place."""
         rng = np.random.default_rng(self.seed)
         shifts = rng.uniform(-self.shift, self.shift, (len(people), 2))
         largest = np.log1p(self.scale)
@@ -89,28 +89,28 @@ class BoxJitter:
 def load_people(
     dataset: BaseDataset, labeled: bool, box_jitter: BoxJitter | None = None
 ) -> list[LeftOut]:
-    """Load the annotations of a dataset that has been built without (``lazy_init``).
+    """Load the annotations of a dataset that was built with ``lazy_init``.
 
     With labels, a person is used if MMPose's class uses it, with two exceptions: the
-    labelled joints are counted, whatever the file says of their number, and of a file
-    some of whose categories have joints, the others' annotations are left out.
+    labeled joints are counted, regardless of the number in the file, and if only some
+    categories of a file have joints, annotations of the other categories are left out.
 
-    Without labels, a person needs a box and nothing else: what the file says about
-    joints is dropped before the class sees it. If the dataset has a ``bbox_file``, its
-    people are those of this file of detections, and the annotation file only names the
-    images.
+    Without labels, a person only needs a box: joint information in the file is dropped
+    before the class sees it. If the dataset has a ``bbox_file``, its people are the
+    detections in that file, and the annotation file only provides the images.
 
     Args:
-        dataset (BaseDataset): The dataset; its people are in it afterwards.
+        dataset (BaseDataset): The dataset. The people are loaded into it.
         labeled (bool): Whether it has labels.
-        box_jitter (BoxJitter, optional): Errors that the boxes get. Defaults to None.
+        box_jitter (BoxJitter, optional): Errors to add to the boxes of people without
+            labels. Defaults to None.
 
     Returns:
         list[LeftOut]: The annotations that are not used.
 
     Raises:
-        AnnotationError: The file can't be read, an annotation of it is broken, or none
-            can be used.
+        AnnotationError: If the file cannot be read, an annotation is invalid, or no
+            annotation can be used.
     """
     check_annotation_file(dataset, labeled)
     if dataset.bbox_file:
@@ -138,7 +138,7 @@ def load_people(
 
 
 class _Reader:
-    """Stands in for the methods of a dataset that read and choose annotations."""
+    """Replaces the methods of a dataset that read and select annotations."""
 
     def __init__(
         self, dataset: BaseDataset, labeled: bool, box_jitter: BoxJitter | None
@@ -176,7 +176,7 @@ class _Reader:
         )
 
     def _warn(self) -> None:
-        """Say that boxes were computed from labels, which no one has on a new site."""
+        """Warn that boxes were computed from labels, which a new site does not have."""
         jitter = self.box_jitter
         errors = (
             "exact; give the domain `box_jitter=dict()` or"
@@ -193,7 +193,7 @@ class _Reader:
         )
 
     def parse(self, raw: dict) -> dict | None:
-        """One annotation in COCO's format; other formats don't ask for this."""
+        """Parse an annotation in COCO format; other formats do not call this."""
         annotation, image = raw["raw_ann_info"], raw["raw_img_info"]
         file_info = self.dataset.coco.dataset.get("info") or {}
         self.boxes_show_labels = file_info.get("bbox_source") == "keypoints"
@@ -212,7 +212,7 @@ class _Reader:
         return info
 
     def is_used(self, info: dict) -> bool:
-        """Whether a person that has been read is used."""
+        """Return whether a parsed person is used."""
         self._check(info)
         reason = self._why_unused(info)
         if reason:
@@ -250,7 +250,7 @@ class _Reader:
         return None
 
     def _check(self, info: dict) -> None:
-        """Raise an error if a person's numbers can't be what is meant."""
+        """Raise an error if a person has invalid numbers."""
         name = f"annotation {info['id']} in '{self.dataset.ann_file}'"
         if not np.isfinite(info["bbox"]).all():
             raise AnnotationError(f"{name} has a box that is not finite; correct it")
@@ -275,7 +275,7 @@ class _Reader:
         return dict(annotation, num_keypoints=np.count_nonzero(visible))
 
     def _box(self, annotation: dict) -> dict:
-        """An annotation without its labels, but all that the classes ask for."""
+        """Return an annotation without labels, but with all fields the classes need."""
         return dict(
             {key: annotation[key] for key in ("id", "image_id", "category_id", "bbox")},
             iscrowd=annotation.get("iscrowd", 0),
@@ -292,14 +292,15 @@ class _Reader:
 
 
 def describe(left_out: list[LeftOut], ids: int = 5) -> str:
-    """Say how many annotations are left out, by reason.
+    """Summarize the unused annotations by reason.
 
     Args:
         left_out (list[LeftOut]): The annotations.
-        ids (int): How many are named for each reason. Defaults to 5.
+        ids (int): Maximum number of ids to list for each reason. Defaults to 5.
 
     Returns:
-        str: As in ``'34 with a box of no area in the image (12, 57, ...), ...'``.
+        str: For example, ``'34 with a box of no area in the image (12, 57, ...),
+        ...'``.
     """
     by_reason: dict[str, list] = {}
     for annotation in left_out:

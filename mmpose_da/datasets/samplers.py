@@ -12,9 +12,9 @@ from .mixed_domain_dataset import MixedDomainDataset
 
 @DATA_SAMPLERS.register_module()
 class MixedDomainBatchSampler(Sampler):
-    """Batches with a fixed number of samples of each domain, in the domains' order.
+    """Yields batches with a fixed number of samples per domain, in domain order.
 
-    It is the ``batch_sampler`` of a data loader whose dataset is a
+    Use it as the ``batch_sampler`` of a data loader whose dataset is a
     :class:`MixedDomainDataset`::
 
         train_dataloader = dict(
@@ -24,38 +24,42 @@ class MixedDomainBatchSampler(Sampler):
                 type='MixedDomainBatchSampler',
                 samples_per_domain=dict(source=32, target_unlabeled=32)))
 
-    The people of a domain are an endless stream of permutations, each a function of
-    the seed, the domain and its number in the stream. A batch takes the next ones of
-    each domain. A domain that lasts for less than an epoch starts every epoch with a
-    new permutation; a larger one goes on where the last epoch stopped, so that all its
+    The people of a domain form an endless stream of permutations, each a function of
+    the seed, the domain, and its number in the stream. A batch takes the next people of
+    each domain. A domain that is smaller than an epoch starts every epoch with a new
+    permutation; a larger one continues where the last epoch stopped, so that all of its
     people are seen. What an epoch yields depends on (seed, epoch) alone.
 
-    Ranks divide the batch: with the same number of samples in all, what several ranks
-    see together in a step is what one alone would see. That includes the random
+    Ranks divide the global batch: for the same total number of samples, several ranks
+    together see in each step what a single rank would see. This includes the random
     transforms of a :class:`MixedDomainDataset`: a batch is a
     :class:`~mmpose_da.seeding.SeededBatch`, whose seeds depend on the sampler's seed,
-    the epoch, the number of the batch in it, the domain, and the place among all
-    samples of the domain in the step.
+    the epoch, the index of the batch in the epoch, the domain, and the position among
+    all samples of the domain in the step.
 
     Args:
-        sampler (Sampler): MMEngine's ``DefaultSampler``, from which dataset, seed,
-            epoch, rank, world size and whether to shuffle are taken; built by MMEngine.
-        batch_size (int): Samples in a batch of one rank; given by MMEngine from the
-            data loader's config.
-        samples_per_domain (dict[str, int]): Samples of each domain in it.
-        epoch_domain (str, optional): The domain that is seen once in an epoch; the last
-            batch is filled up with its next permutation. Defaults to None, which means
-            the first domain.
-        drop_last (bool): Taken for MMEngine's sake; all batches are full.
+        sampler (Sampler): MMEngine's ``DefaultSampler``, built by MMEngine. It provides
+            the dataset, the seed, the epoch, the rank, the world size, and whether to
+            shuffle.
+        batch_size (int): Number of samples in a batch of one rank. MMEngine passes it
+            from the data loader config.
+        samples_per_domain (dict[str, int]): Number of samples of each domain in a batch
+            of one rank.
+        epoch_domain (str, optional): The domain that is seen once per epoch. The last
+            batch is filled up with its next permutation. Defaults to None: the first
+            domain.
+        drop_last (bool): Accepted for compatibility with MMEngine; all batches are
+            full.
 
     Attributes:
-        first_batch (int): The number of the batch that the next iterator starts with,
-            to go on in the middle of an epoch. It is for one iterator: 0 again after.
+        first_batch (int): Index of the batch with which the next iterator starts, to
+            resume in the middle of an epoch. It applies to one iterator and is then
+            reset to 0.
 
     Raises:
-        TypeError: The dataset is no :class:`MixedDomainDataset`.
-        ValueError: The counts don't name the dataset's domains or don't sum up to the
-            batch size.
+        TypeError: If the dataset is not a :class:`MixedDomainDataset`.
+        ValueError: If the counts do not match the domains of the dataset or do not add
+            up to the batch size, or ``epoch_domain`` is not one of the domains.
     """
 
     def __init__(
@@ -99,7 +103,7 @@ class MixedDomainBatchSampler(Sampler):
         self.first_batch = 0
 
     def __len__(self) -> int:
-        """Batches of one rank in an epoch."""
+        """Return the number of batches of one rank in an epoch."""
         return self.num_batches
 
     def __iter__(self) -> Iterator[SeededBatch]:
@@ -124,13 +128,13 @@ class MixedDomainBatchSampler(Sampler):
             yield SeededBatch(indices, seeds)
 
     def _taken_before(self, size: int, per_epoch: int) -> int:
-        """How far a domain's stream has come before the present epoch."""
+        """Return the position in a domain's stream at the start of the epoch."""
         if per_epoch >= size:
             per_epoch = -(-per_epoch // size) * size
         return self.sampler.epoch * per_epoch
 
     def _stream(self, domain: int, size: int, start: int, offset: int) -> Iterator[int]:
-        """The endless stream of one domain's global indices, from ``start`` on."""
+        """Yield the global indices of one domain endlessly, from ``start`` on."""
         number, skip = divmod(start, size)
         while True:
             order = self._permutation(domain, size, number)

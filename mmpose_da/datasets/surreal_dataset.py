@@ -3,7 +3,7 @@ from mmpose.registry import DATASETS
 
 _COLORS = dict(right=[255, 128, 0], left=[0, 255, 0], centre=[51, 153, 255])
 
-#: Each joint and the one it hangs on, in SMPL's order.
+#: Each joint and its parent, in SMPL's order.
 _JOINTS = [
     ("pelvis", None),
     *(("left_hip", "pelvis"), ("right_hip", "pelvis"), ("spine1", "pelvis")),
@@ -41,7 +41,7 @@ def _bone(index: int, name: str, parent: str) -> dict:
 
 @DATASETS.register_module()
 class SurrealDataset(BaseCocoStyleDataset):
-    """SURREAL, in COCO-style JSON; `tools/dataset_converters/surreal.py` writes it.
+    """SURREAL in COCO-style JSON, as `tools/dataset_converters/surreal.py` writes it.
 
     "Learning from Synthetic Humans", CVPR'2017, by Varol et al.
 
@@ -72,9 +72,9 @@ class SurrealDataset(BaseCocoStyleDataset):
         22: 'left_fingers'
         23: 'right_fingers'
 
-    Left and right are those of the person in the picture, not SURREAL's own, which are
-    exchanged. The head is the joint on which it turns, not its top. A joint with
-    visibility 0 is outside of the image; whether the others are occluded is not known.
+    Left and right are those of the person in the image. SURREAL's own are swapped. The
+    head is the joint about which it rotates, not its top. A joint with visibility 0 is
+    outside the image; whether the others are occluded is unknown.
     """
 
     METAINFO: dict = dict(

@@ -70,7 +70,7 @@ class TigDogDataset(BaseCocoStyleDataset):
         16: 'left_back_elbow'
         17: 'right_back_elbow'
 
-    A joint with visibility 0 is not labelled.
+    A joint with visibility 0 is not labeled.
     """
 
     METAINFO: dict = dict(

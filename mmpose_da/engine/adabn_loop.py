@@ -6,31 +6,32 @@ from mmpose.registry import LOOPS
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..seeding import seed_all
+from ..structures import tensors
 from .hooks.unwrap import model_of
 from .loops import ExactIterBasedTrainLoop
 
 
 @LOOPS.register_module()
 class AdaBNLoop(ExactIterBasedTrainLoop):
-    """Estimates batch-norm statistics on the training images and trains nothing.
+    """Re-estimates batch normalization statistics without training any weights.
 
-    Li et al., "Revisiting Batch Normalization for Practical Domain Adaptation", ICLR
-    Workshop 2017: a source model, with the statistics of the target domain. The
-    running mean and variance of every layer become the average, over the iterations,
-    of the mean and the (unbiased) variance of a batch. No weight changes.
+    Implements AdaBN for a source model: Li et al., "Revisiting Batch Normalization for
+    Practical Domain Adaptation", ICLR Workshop 2017. The running mean and variance of
+    each layer become the average, over all iterations, of the batch mean and the
+    (unbiased) batch variance. No weights change.
 
-    This is the control for every unsupervised method: it needs the same images, and
-    nothing else. Show it unlabeled target images alone, through the pipeline of the
-    test images.
+    AdaBN is the control for unsupervised methods, because it needs the same images and
+    nothing else. Feed it unlabeled target images only, through the test pipeline.
 
-    Under several ranks each averages over its own batches, and MMEngine's
-    ``SyncBuffersHook`` averages the ranks at the end.
+    In distributed runs, each rank averages over its own batches, and MMEngine's
+    ``SyncBuffersHook`` averages over the ranks at the end.
 
     The arguments are those of :class:`mmengine.runner.IterBasedTrainLoop`.
 
     Raises:
-        ValueError: The network has no batch normalization with running statistics.
-        FloatingPointError: The output for a batch is not finite; names its images.
+        ValueError: If the network has no batch normalization with running statistics.
+        FloatingPointError: If the output for a batch is not finite. The message names
+            its images.
     """
 
     def _begin(self) -> None:
@@ -54,8 +55,8 @@ class AdaBNLoop(ExactIterBasedTrainLoop):
         hooks = dict(batch_idx=idx, data_batch=data_batch)
         self.runner.call_hook("before_train_iter", **hooks)
         model = model_of(self.runner)
-        heatmaps = model(**model.data_preprocessor(data_batch, True), mode="tensor")
-        if not heatmaps.isfinite().all():
+        outputs = model(**model.data_preprocessor(data_batch, True), mode="tensor")
+        if not all(output.isfinite().all() for output in tensors(outputs)):
             images = [sample.img_path for sample in data_batch["data_samples"]]
             raise FloatingPointError(
                 f"the output at iteration {self._iter + 1} is not finite; check the "

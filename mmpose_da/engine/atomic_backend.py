@@ -8,22 +8,25 @@ from mmengine.fileio import LocalBackend, register_backend
 
 @register_backend("atomic")
 class AtomicLocalBackend(LocalBackend):
-    """MMEngine's backend of local files; a file is there as a whole or not at all.
+    """Local file backend that writes files atomically.
 
-    It is written under another name, ``.NAME.tmp``, and renamed once it is on the disk.
-    Whatever happens in between, what was there before stays. For one writer of a file
-    at a time; as MMEngine's ``backend_args``: ``dict(backend='atomic')``.
+    A file is written to ``.NAME.tmp``, flushed to disk, and renamed. An interrupted
+    write never damages an existing file and never leaves an incomplete one under the
+    final name. Only one writer per file is supported at a time. Use it as MMEngine's
+    ``backend_args``: ``dict(backend='atomic')``.
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write a file.
+        """Write bytes to a file.
 
         Args:
-            obj (bytes): Its content.
-            filepath (str | Path): Its path; folders that are missing are made.
+            obj (bytes): Content of the file.
+            filepath (str | Path): Path of the file. Missing parent directories are
+                created.
 
         Raises:
-            OSError: It could not be written, as on a full disk; names the file.
+            OSError: If the file cannot be written, for example because the disk is
+                full. The error names the file.
         """
         path = Path(filepath)
         temporary = path.with_name(f".{path.name}.tmp")
@@ -39,5 +42,5 @@ class AtomicLocalBackend(LocalBackend):
             raise OSError(error.errno, error.strerror, str(path)) from error
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = "utf-8") -> None:
-        """Write a text file, as :meth:`put` writes bytes."""
+        """Write a text file atomically; see :meth:`put`."""
         self.put(obj.encode(encoding), filepath)

@@ -1,4 +1,4 @@
-"""Training loops that go on after a kill as if there had been none."""
+"""Training loops that can be resumed exactly."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from ..seeding import seed_all
 
 @LOOPS.register_module()
 class ExactEpochBasedTrainLoop(EpochBasedTrainLoop):
-    """MMEngine's loop over epochs, resumed exactly.
+    """Epoch-based training loop that can be resumed exactly.
 
-    A training that was killed at any moment and is resumed ends with the weights, the
-    loss history and the metrics of one that was not, bit for bit as far as PyTorch's
+    A run that is killed at any point and resumed ends with the same weights, loss
+    history, and metrics as an uninterrupted run, bit for bit as far as PyTorch's
     operations are deterministic (``randomness.deterministic``).
 
-    For this the state of the random generators isn't saved. Every iteration seeds them
-    by the training's seed, the rank and its number, and every sample by its place in
-    the batches of all ranks (see :class:`~mmpose_da.datasets.MixedDomainBatchSampler`),
-    so that neither the number of workers nor what has been drawn before makes a
-    difference. The loader begins with the next batch, in the middle of an epoch, too;
-    nothing is read again. A validation that was due when the training was killed is
-    made up for.
+    The state of the random generators is not saved. Instead, every iteration seeds them
+    with the seed of the run, the rank, and the iteration number, and every sample seeds
+    them with its position in the global batch (see
+    :class:`~mmpose_da.datasets.MixedDomainBatchSampler`). The results depend neither on
+    the number of workers nor on earlier random draws. Data loading continues with the
+    next batch, even in the middle of an epoch, without reading earlier batches again. A
+    validation that was due when the run was killed is made up for after the resume.
 
-    ``tools/train.py`` takes this loop instead of MMEngine's. The arguments are those of
+    ``tools/train.py`` uses this loop in place of MMEngine's. The arguments are those of
     :class:`mmengine.runner.EpochBasedTrainLoop`.
 
     Raises:
-        ValueError: The data loader has no ``MixedDomainBatchSampler``.
+        ValueError: If the data loader does not use a ``MixedDomainBatchSampler``.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -74,9 +74,9 @@ class ExactEpochBasedTrainLoop(EpochBasedTrainLoop):
         return self.dataloader.batch_sampler.sampler
 
     def _begin(self) -> None:
-        """Take up what a resumed training left."""
+        """Restore the sampler seed and make up for a missed validation."""
         self.runner.call_hook("before_train")
-        # Without a seed in the config every start would shuffle in another way.
+        # Without a seed in the config, every start would shuffle differently.
         hub = self.runner.message_hub
         self._sampler.seed = hub.get_info("sampler_seed", self._sampler.seed)
         hub.update_info("sampler_seed", self._sampler.seed)
@@ -84,7 +84,7 @@ class ExactEpochBasedTrainLoop(EpochBasedTrainLoop):
         self._validate_if_due()
 
     def _first_batch(self) -> int:
-        """Where the present epoch goes on."""
+        """Return the index of the next batch in the current epoch."""
         size = len(self.dataloader)
         first = self._iter - self._epoch * size
         if 0 <= first <= size:
@@ -99,17 +99,20 @@ class ExactEpochBasedTrainLoop(EpochBasedTrainLoop):
         return 0
 
     def _batches(self, epoch: int, first: int) -> Iterator[dict]:
-        """The batches of an epoch, from a number on."""
+        """Yield the batches of an epoch, starting with batch ``first``."""
         self._sampler.set_epoch(epoch)
         self.dataloader.batch_sampler.first_batch = first
         yield from self.dataloader
 
     def _progress(self) -> tuple[int, int]:
-        """What is done and what there is to do, in the unit of ``val_interval``."""
+        """Return the completed and the total amount in units of ``val_interval``."""
         return self._epoch, self._max_epochs
 
     def _validate_if_due(self) -> None:
-        """Validate after what is done, once: a checkpoint may be older than that."""
+        """Validate if it is due and has not been done yet.
+
+        A checkpoint may be older than the validation of the same step.
+        """
         done, end = self._progress()
         hub = self.runner.message_hub
         if (
@@ -118,7 +121,8 @@ class ExactEpochBasedTrainLoop(EpochBasedTrainLoop):
             and (done % self.val_interval == 0 or done == end)
             and hub.get_info("last_validation") != done
         ):
-            # What a resumed run finds there; else its best checkpoint would differ.
+            # Set the counters that a resumed run sees here. Otherwise, its best
+            # checkpoint would differ.
             hub.update_info_dict(dict(epoch=self._epoch, iter=self._iter))
             hub.update_info("last_validation", done)
             self.runner.val_loop.run()
@@ -126,10 +130,10 @@ class ExactEpochBasedTrainLoop(EpochBasedTrainLoop):
 
 @LOOPS.register_module()
 class ExactIterBasedTrainLoop(ExactEpochBasedTrainLoop):
-    """MMEngine's loop over iterations, resumed exactly.
+    """Iteration-based training loop that can be resumed exactly.
 
-    As :class:`ExactEpochBasedTrainLoop`; for hooks the training is one epoch. The
-    arguments are those of :class:`mmengine.runner.IterBasedTrainLoop`.
+    Works like :class:`ExactEpochBasedTrainLoop`. Hooks see the whole run as one epoch.
+    The arguments are those of :class:`mmengine.runner.IterBasedTrainLoop`.
     """
 
     def __init__(
@@ -160,7 +164,7 @@ class ExactIterBasedTrainLoop(ExactEpochBasedTrainLoop):
         return self.runner.model
 
     def _endless_batches(self) -> Iterator[dict]:
-        """The batches from the present iteration on, epoch after epoch."""
+        """Yield batches from the current iteration on, epoch after epoch."""
         epoch, first = divmod(self._iter, len(self.dataloader))
         while True:
             yield from self._batches(epoch, first)

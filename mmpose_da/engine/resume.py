@@ -1,4 +1,4 @@
-"""What a training needs to be gone on with exactly: its config and its checkpoint."""
+"""Utilities for exact resume."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 
-#: Loops and hooks of MMEngine, and what is taken instead.
+#: MMEngine's loops and hooks, and their replacements.
 EXACT = dict(
     EpochBasedTrainLoop="ExactEpochBasedTrainLoop",
     IterBasedTrainLoop="ExactIterBasedTrainLoop",
@@ -20,16 +20,16 @@ EXACT = dict(
 
 
 def make_exact(cfg: Config) -> None:
-    """Give a training loops and hooks with which it survives being killed.
+    """Replace MMEngine's loop and checkpoint hook with ones that resume exactly.
 
-    MMEngine's checkpoint hook becomes a :class:`SafeCheckpointHook`, and its loop, if
-    the batches are those of a :class:`~mmpose_da.datasets.MixedDomainBatchSampler`, an
-    :class:`ExactEpochBasedTrainLoop` or :class:`ExactIterBasedTrainLoop`. What is not
-    MMEngine's own stays. The loaders' processes end with the training
-    (:func:`end_with_parent`).
+    The checkpoint hook becomes a :class:`SafeCheckpointHook`. If the batches come from
+    a :class:`~mmpose_da.datasets.MixedDomainBatchSampler`, the loop becomes an
+    :class:`ExactEpochBasedTrainLoop` or :class:`ExactIterBasedTrainLoop`. Types that
+    are not MMEngine's own are left unchanged. Data loader workers end with the training
+    process (:func:`end_with_parent`).
 
     Args:
-        cfg (Config): Of a training; changed in place.
+        cfg (Config): Config of a training run. Modified in place.
     """
     hooks = cfg.setdefault("default_hooks", {})
     hooks.setdefault("checkpoint", dict(type="CheckpointHook", interval=1))
@@ -50,7 +50,7 @@ def make_exact(cfg: Config) -> None:
 
 
 def _name(type_: Any) -> str | None:
-    """The name of a type, which a config gives as such or as a string."""
+    """Return the name of a type that a config gives as a class or a string."""
     return getattr(type_, "__name__", type_)
 
 
@@ -59,20 +59,20 @@ def _exact(type_: Any) -> Any:
 
 
 def find_checkpoint(work_dir: str | Path) -> str | None:
-    """The latest checkpoint from which a training can go on.
+    """Find the latest checkpoint from which training can be resumed.
 
-    That is the one that ``last_checkpoint`` in the folder names. If it is damaged, a
-    warning says so, and the latest of the others is taken. Checkpoints without the
-    state of the optimizer, such as the best, don't count.
+    The checkpoint named in ``last_checkpoint`` comes first. If it is damaged, a warning
+    is logged and the latest of the others is used. Checkpoints without optimizer state,
+    such as the best one, are skipped.
 
     Args:
-        work_dir (str | Path): The folder of the training. It may have been moved.
+        work_dir (str | Path): Work directory of the run. It may have been moved.
 
     Returns:
-        str, optional: The path; None if there is no checkpoint.
+        str, optional: Path of the checkpoint, or None if there is none.
 
     Raises:
-        RuntimeError: There are checkpoints, but all of them are damaged.
+        RuntimeError: If there are checkpoints, but all of them are damaged.
     """
     folder, latest = Path(work_dir), ""
     pointer = folder / "last_checkpoint"
@@ -80,7 +80,7 @@ def find_checkpoint(work_dir: str | Path) -> str | None:
         written = Path(pointer.read_text(encoding="utf-8").strip())
         latest = written.name
         if not (folder / latest).exists():
-            folder = written.parent  # the checkpoints have a folder of their own
+            folder = written.parent  # the checkpoints are in a directory of their own
     paths = sorted(folder.glob("*.pth"), key=_written_at, reverse=True)
     paths.sort(key=lambda path: path.name != latest)
 
@@ -89,7 +89,7 @@ def find_checkpoint(work_dir: str | Path) -> str | None:
         try:
             _check_sums(path)
             content = CheckpointLoader.load_checkpoint(str(path), "cpu", "silent")
-        except Exception as error:  # of many types, for a file may end anywhere
+        except Exception as error:  # of any type: a file may be truncated anywhere
             damaged.append(f"{path} can't be read: {error}")
             continue
         if "optimizer" in content:
@@ -107,7 +107,7 @@ def find_checkpoint(work_dir: str | Path) -> str | None:
 
 
 def _check_sums(path: Path) -> None:
-    """Compare a checkpoint with its checksums, which PyTorch writes and ignores."""
+    """Verify the checksums of a checkpoint, which PyTorch writes but ignores."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()

@@ -6,19 +6,20 @@ import sys
 
 from mmengine.registry import FUNCTIONS
 
-_PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
+_PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
 
 
 @FUNCTIONS.register_module()
 def end_with_parent(worker_id: int) -> None:
-    """Have a worker of a data loader end when the training that started it is killed.
+    """Make a data loader worker end when the training process is killed.
 
-    PyTorch's workers notice it, but then wait for ever for somebody to read what they
-    have prepared, and keep their memory. On Linux the kernel ends them; elsewhere this
-    does nothing. As MMEngine's ``worker_init_fn``: ``dict(type='end_with_parent')``.
+    PyTorch's workers notice that the parent is gone, but then block forever on
+    prefetched data that nobody reads, and keep their memory. On Linux, this has the
+    kernel kill them. On other platforms, it does nothing. Use it as MMEngine's
+    ``worker_init_fn``: ``dict(type='end_with_parent')``.
 
     Args:
-        worker_id (int): Not used.
+        worker_id (int): Unused.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

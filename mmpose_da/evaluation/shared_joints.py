@@ -1,8 +1,8 @@
-"""MMPose's metrics over the joints that the source and the target domain share.
+"""MMPose's metrics over the joints that the source and target domains share.
 
-A joint that the source can't give is not learnt from it, and its error says nothing
-about the adaptation. These metrics leave it out and say in their names how many joints
-are left.
+A joint that the source does not provide is not learned from it, and its error says
+nothing about the adaptation. These metrics leave it out, and give the number of
+remaining joints in their names.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ..structures import joint_definition
 
 
 class _SharedJoints:
-    """Masks the joints that are not shared, in MMPose's PCK metrics.
+    """Masks joints that are not shared in MMPose's PCK metrics.
 
-    Predictions with another joint definition than the evaluation set's are put into its
-    order, by name.
+    Predictions whose joint definition differs from that of the evaluation set are
+    reordered by joint name.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class _SharedJoints:
         super().process(data_batch, [self._in_order(s) for s in data_samples])
 
     def _in_order(self, sample: dict) -> dict:
-        """A sample with predictions in the order of the evaluation set's joints."""
+        """Return a sample with predictions in the joint order of the evaluation set."""
         predicted = sample["pred_instances"]["keypoints"]
         count, name = (self.dataset_meta[k] for k in ("num_keypoints", "dataset_name"))
         if self.pred_joints is None:
@@ -64,10 +64,10 @@ class _SharedJoints:
         return [dict(result, mask=result["mask"] & shared) for result in results]
 
     def _part_means(self, accuracy: np.ndarray) -> dict[str, float]:
-        """Percentages by part, left and right together.
+        """Compute the percentage of each part, averaged over left and right.
 
-        A joint without a label, for which MMPose gives -1, is left out of its part, and
-        so is a part without a labeled joint.
+        A joint without labels, for which MMPose returns -1, is left out of its part. A
+        part without labeled joints is left out as well.
         """
         ids = self.dataset_meta["keypoint_name2id"]
         parts: dict[str, list[float]] = {}
@@ -83,19 +83,18 @@ class _SharedJoints:
 class SharedJointsMpiiPCK(_SharedJoints, MpiiPCKAccuracy):
     """MMPose's ``MpiiPCKAccuracy`` (PCKh@0.5) over the shared joints.
 
-    The mean is named ``PCKh@0.5 (12 joints)``, with the number of shared joints; as in
-    MPII's own protocol, pelvis and thorax are never in it.
+    The mean is named ``PCKh@0.5 (12 joints)``, with the number of shared joints. As in
+    MPII's own protocol, it never includes the pelvis and the thorax.
 
-    ``MpiiPCKAccuracy`` compares with joints that count from 1, as MMPose's
-    ``MpiiDataset`` reads them. Those of a
-    :class:`~mmpose_da.datasets.ZeroBasedMpiiDataset` count from 0, which its metainfo
-    says; both are evaluated correctly.
+    ``MpiiPCKAccuracy`` expects 1-based joints, as MMPose's ``MpiiDataset`` reads them.
+    The joints of a :class:`~mmpose_da.datasets.ZeroBasedMpiiDataset` are 0-based, as
+    its metainfo indicates. Both are evaluated correctly.
 
     Args:
         joints (Sequence[str]): Names of the shared joints.
-        pred_joints (str | dict, optional): The joint definition of the predictions;
-            see :func:`~mmpose_da.structures.joint_metainfo`. Defaults to None: that of
-            the evaluation set.
+        pred_joints (str | dict, optional): The joint definition of the predictions; see
+            :func:`~mmpose_da.structures.joint_metainfo`. Defaults to None: that of the
+            evaluation set.
         kwargs: See :class:`mmpose.evaluation.MpiiPCKAccuracy`.
     """
 
@@ -121,13 +120,13 @@ class SharedJointsMpiiPCK(_SharedJoints, MpiiPCKAccuracy):
 
 @METRICS.register_module()
 class SharedJointsPCK(_SharedJoints, PCKAccuracy):
-    """PCK normalised by the longer side of the box, in percent, over the shared joints.
+    """PCK normalized by the longer side of the box, in percent, over shared joints.
 
-    Gives the PCK of each part, left and right together (``Ankle PCK@0.1``), and the
-    mean over the joints (``PCK@0.1 (12 joints)``).
+    Computes the PCK of each part, averaged over left and right (``Ankle PCK@0.1``), and
+    the mean over the joints (``PCK@0.1 (12 joints)``).
 
     Args:
-        thr (float): Threshold, as a share of the box. Defaults to 0.1.
+        thr (float): Threshold, as a fraction of the box. Defaults to 0.1.
         joints, pred_joints: See :class:`SharedJointsMpiiPCK`.
         kwargs: See :class:`mmpose.evaluation.PCKAccuracy`.
     """
@@ -150,9 +149,9 @@ class SharedJointsPCK(_SharedJoints, PCKAccuracy):
 class SharedJointsCocoMetric(CocoMetric):
     """MMPose's ``CocoMetric`` over the shared joints.
 
-    Ground truth and predictions are converted to the shared joints, with CocoMetric's
-    converters. A person without a label on any of them is ignored, as COCO ignores a
-    person without labels. The results are named ``coco (12 joints)/AP`` and so on.
+    CocoMetric's converters convert ground truth and predictions to the shared joints. A
+    person without a label on any of them is ignored, just as COCO ignores people
+    without labels. The results are named ``coco (12 joints)/AP`` and so on.
 
     Args:
         joints (Sequence[str]): Names of the shared joints.
@@ -182,8 +181,8 @@ class SharedJointsCocoMetric(CocoMetric):
         converter = self._converter(dataset_meta)
         self.gt_converter = converter
         CocoMetric.dataset_meta.fset(self, dict(dataset_meta))
-        # CocoMetric would convert the annotations anew in every evaluation, and count
-        # all shared joints as labelled.
+        # CocoMetric would convert the annotations again in every evaluation, and count
+        # all shared joints as labeled.
         self.gt_converter = None
         for annotation in self.coco.anns.values():
             transform_ann(annotation, **converter)
@@ -195,12 +194,12 @@ class SharedJointsCocoMetric(CocoMetric):
 def _pck(
     results: list[dict], threshold: float, normalizer: str, offset: float = 0.0
 ) -> tuple[np.ndarray, float, int]:
-    """MMPose's PCK of each joint, -1 where it has no label; their mean; their number.
+    """Compute MMPose's PCK: per joint (-1 if unlabeled), mean, number of joints.
 
     Args:
         results (list[dict]): The results that MMPose's PCK metrics collect.
-        threshold (float): Largest normalized error of a correct joint.
-        normalizer (str): Key of what errors are divided by.
+        threshold (float): Maximum normalized error of a correct joint.
+        normalizer (str): Key of the values by which errors are divided.
         offset (float): Added to the predictions. Defaults to 0.
     """
     predictions, labels, mask, size = (
@@ -211,7 +210,11 @@ def _pck(
 
 
 def joint_ids(joints: Sequence[str], definition: dict) -> list[int]:
-    """The ids of joints in a definition; a ValueError names those it has not."""
+    """Return the ids of joints in a definition.
+
+    Raises:
+        ValueError: If the definition lacks any of the joints. The message names them.
+    """
     ids = definition["keypoint_name2id"]
     unknown = [joint for joint in joints if joint not in ids]
     if unknown:

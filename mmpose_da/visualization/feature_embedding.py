@@ -1,4 +1,4 @@
-"""Features of the domains, and a map of them in which near features are near."""
+"""Feature extraction, and t-SNE plots of the features of each domain."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmengine.dataset import BaseDataset, pseudo_collate
 from torch import nn
 
 BATCH_SIZE = 32
-#: The neighbours that count for each point in t-SNE; scikit-learn's default.
+#: Number of neighbors considered per point in t-SNE; scikit-learn's default.
 PERPLEXITY = 30.0
 PANEL_INCHES = 4.5
 
@@ -20,12 +20,12 @@ PANEL_INCHES = 4.5
 def extract_features(
     model: nn.Module, dataset: BaseDataset, num_images: int
 ) -> np.ndarray:
-    """Features of people, as the head gets them, averaged over their positions.
+    """Extract the features that the head receives, averaged over all positions.
 
     Args:
-        model (nn.Module): A pose estimator of MMPose; it is put in evaluation mode.
-        dataset (BaseDataset): A dataset with the pipeline of validation.
-        num_images (int): How many people, evenly spread over the dataset; all of them
+        model (nn.Module): An MMPose pose estimator. It is set to evaluation mode.
+        dataset (BaseDataset): A dataset with the validation pipeline.
+        num_images (int): Number of people, evenly spread over the dataset; all of them
             if it has fewer.
 
     Returns:
@@ -47,12 +47,13 @@ def extract_features(
 
 
 def embed_features(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Lay the features of several domains out in one plane, with t-SNE.
+    """Embed the features of several domains in one plane, with t-SNE.
 
     van der Maaten and Hinton, "Visualizing Data using t-SNE", JMLR 2008. All domains
-    are fitted together and nothing tells the fit which feature is of which domain, so
-    that domains that lie apart in the plane are apart in the features. Distances
-    between groups, and the axes, mean nothing. The same features give the same points.
+    are fitted together, and the fit does not know which feature belongs to which
+    domain: domains that are apart in the plane are also apart in feature space.
+    Distances between groups and the axes have no meaning. The same features give the
+    same points.
 
     Args:
         features (Mapping[str, np.ndarray]): Features (N_d, C) of each domain d.
@@ -61,11 +62,11 @@ def embed_features(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         dict[str, np.ndarray]: Points (N_d, 2) of each domain.
 
     Raises:
-        ImportError: scikit-learn is not installed.
-        ValueError: There are fewer than three features, or they differ in C.
+        ImportError: If scikit-learn is not installed.
+        ValueError: If there are fewer than three features, or they differ in C.
     """
     try:
-        from sklearn.manifold import TSNE  # not needed to train: this is all of it
+        from sklearn.manifold import TSNE  # optional: only used here
     except ImportError as error:
         raise ImportError(
             "t-SNE needs scikit-learn: pip install scikit-learn"
@@ -76,7 +77,7 @@ def embed_features(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     together = np.concatenate(list(features.values()))
     if len(together) < 3:
         raise ValueError(f"t-SNE needs three features at least, but got {shapes}")
-    # More neighbours than a third of the points is no neighbourhood.
+    # More than a third of the points would not be a neighborhood.
     perplexity = min(PERPLEXITY, (len(together) - 1) / 3)
     points = TSNE(perplexity=perplexity, random_state=0).fit_transform(together)
     ends = np.cumsum([len(values) for values in features.values()])
@@ -86,13 +87,13 @@ def embed_features(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def plot_feature_embedding(
     features: Mapping[str, Mapping[str, np.ndarray]], path: str | Path
 ) -> None:
-    """Draw the features of several models, a panel each, coloured by domain.
+    """Plot the features of several models, one panel each, colored by domain.
 
     Args:
-        features (Mapping[str, Mapping[str, np.ndarray]]): By the title of a model and
-            the name of a domain, features (N, C). Each model is embedded by itself
-            (:func:`embed_features`), all its domains together.
-        path (str | Path): The picture; its ending is the format.
+        features (Mapping[str, Mapping[str, np.ndarray]]): Features (N, C) by model
+            title and domain name. Each model is embedded separately
+            (:func:`embed_features`), with all its domains together.
+        path (str | Path): Output image; the suffix determines the format.
     """
     figure = Figure(
         figsize=(PANEL_INCHES * len(features), PANEL_INCHES), layout="constrained"

@@ -8,7 +8,7 @@ from ..structures import joint_definition
 
 @VISUALIZERS.register_module()
 class JointsVisualizer(PoseLocalVisualizer):
-    """MMPose's visualizer for a model whose joints are not those of the dataset.
+    """MMPose's visualizer for a model whose joints differ from the dataset's.
 
     Args:
         joints (str | dict): The joint definition of the predictions; see
@@ -22,5 +22,5 @@ class JointsVisualizer(PoseLocalVisualizer):
         self._joints = joint_definition(joints)
 
     def set_dataset_meta(self, dataset_meta: dict, *args, **kwargs) -> None:
-        """Take names, skeleton and colours from ``joints``, not from the dataset."""
+        """Use names, skeleton, and colors of ``joints``, not of the dataset."""
         super().set_dataset_meta(self._joints, *args, **kwargs)

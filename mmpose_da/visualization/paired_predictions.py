@@ -1,4 +1,4 @@
-"""The same people, as annotated and as several models see them."""
+"""Figures of the same people as annotated and as predicted by several models."""
 
 from __future__ import annotations
 
@@ -28,27 +28,26 @@ def draw_paired_predictions(
     path: str | Path,
     joints: Collection[str] | None = None,
 ) -> None:
-    """Draw the first people of a dataset: annotations, then each model's predictions.
+    """Draw the first people of a dataset: annotations and each model's predictions.
 
-    A row is the annotation or a model, a column is a person, cut out as the model gets
-    it. All predicted joints are drawn, however low their score; the score is no measure
-    of how sure one model is against another. Joints that the annotation does not have
-    are not drawn in its row.
+    Each row shows the annotations or one model; each column shows one person, cropped
+    as the model sees it. All predicted joints are drawn, however low their score,
+    because scores of different models are not comparable. Joints without annotation are
+    not drawn in the annotation row.
 
     Args:
-        models (Mapping[str, nn.Module]): Pose estimators of MMPose by title; they are
-            put in evaluation mode. A model's joints are its own ``metainfo``, and those
-            of the dataset if it has none.
-        dataset (BaseDataset): A dataset with the pipeline of validation, without
-            rotation.
-        num_images (int): How many people, the first in the order of the dataset.
-        path (str | Path): The picture; its ending is the format.
+        models (Mapping[str, nn.Module]): MMPose pose estimators by title. They are set
+            to evaluation mode. A model's own ``metainfo`` defines its joints; without
+            one, the dataset's does.
+        dataset (BaseDataset): A dataset with the validation pipeline, without rotation.
+        num_images (int): Number of people, starting with the first of the dataset.
+        path (str | Path): Output image; the suffix determines the format.
         joints (Collection[str], optional): Names of the joints to draw. Defaults to
             None: all.
 
     Raises:
-        FileNotFoundError: An image is missing.
-        ValueError: The dataset is empty.
+        FileNotFoundError: If an image is missing.
+        ValueError: If there are no people to draw.
     """
     count = min(num_images, len(dataset))
     if count < 1:
@@ -81,9 +80,9 @@ def draw_paired_predictions(
 
 
 def _predict(model: nn.Module, people: list[dict]) -> list[InstanceData]:
-    """Predictions in pixels of the images, all joints visible."""
+    """Predict joints in pixels of the images, all of them visible."""
     model.eval()
-    # The model writes into the samples it is given.
+    # The model modifies the samples it receives.
     data = pseudo_collate([copy.deepcopy(person) for person in people])
     with torch.no_grad():
         predicted = model.test_step(data)
@@ -95,9 +94,9 @@ def _predict(model: nn.Module, people: list[dict]) -> list[InstanceData]:
 
 
 def _cut_out(sample: PoseDataSample) -> tuple[np.ndarray, np.ndarray]:
-    """What the model sees of the image, (h, w, 3) RGB, and (2, 3) of how to get there.
+    """Return the model's crop, (h, w, 3) RGB, and the (2, 3) matrix that maps to it.
 
-    At a resolution of its own: the model's is too low to draw on.
+    The crop is larger than the model's input, which is too small to draw on.
     """
     image = cv2.imread(sample.img_path)
     if image is None:
@@ -117,7 +116,7 @@ def _draw(
     definition: dict,
     joints: Collection[str] | None,
 ) -> np.ndarray:
-    """A copy of a tile with a person's joints on it."""
+    """Return a copy of a tile with a person's joints drawn on it."""
     visible = np.array(person.keypoints_visible) > 0
     for index, name in definition["keypoint_id2name"].items():
         visible[:, index] &= joints is None or name in joints

@@ -1,4 +1,4 @@
-"""Curves of what trainings logged."""
+"""Plots of training curves."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ PANEL_INCHES = (4.8, 3.8)
 def plot_training_curves(
     runs: Mapping[str, Sequence[dict]], metric: str, path: str | Path
 ) -> None:
-    """Draw the loss terms of each run, and the metric of all runs.
+    """Plot the loss terms of each run, and the metric of all runs.
 
     Args:
-        runs (Mapping[str, Sequence[dict]]): By the name of a run, the lines that
-            MMEngine wrote to its ``scalars.json``. A line has a ``step`` (iteration),
-            and the terms of the loss, or the metrics of a validation. A term has
-            ``loss`` in its name; the sum of them, ``loss``, is not drawn if there are
-            several.
+        runs (Mapping[str, Sequence[dict]]): The lines of MMEngine's ``scalars.json`` by
+            name of the run. A line has a ``step`` (iteration), and either loss terms or
+            validation metrics. A loss term has ``loss`` in its name. Their sum,
+            ``loss``, is not drawn if there are any others.
         metric (str): Name of the metric.
-        path (str | Path): The picture; its ending is the format.
+        path (str | Path): Output image; the suffix determines the format.
 
     Raises:
-        ValueError: No run has the metric, or a run has no loss.
+        ValueError: If no run has the metric, or a run has no loss.
     """
     if not any(metric in line for lines in runs.values() for line in lines):
         keys = {key for lines in runs.values() for line in lines for key in line}
@@ -40,8 +39,8 @@ def plot_training_curves(
             raise ValueError(f"the run '{name}' has no line with a loss")
         for term in terms:
             _plot(axis, lines, term, label=term)
-        # Terms differ by orders of magnitude; one that is ramped up from 0 comes in
-        # where it leaves 0.
+        # Terms differ by orders of magnitude. A term that ramps up from 0 appears once
+        # it is positive.
         axis.set(title=f"losses: {name}", yscale="log")
         _plot(metric_axis, lines, metric, label=name, marker="o")
     metric_axis.set(title=metric)
@@ -54,7 +53,7 @@ def plot_training_curves(
 
 
 def loss_terms(lines: Sequence[dict]) -> list[str]:
-    """The names of the terms of the loss, or ``loss`` if that is all there is."""
+    """Return the names of the loss terms, or ``loss`` if there are no others."""
     names = dict.fromkeys(key for line in lines for key in line if "loss" in key)
     return [name for name in names if name != "loss"] or list(names)
 

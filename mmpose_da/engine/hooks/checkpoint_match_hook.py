@@ -10,27 +10,27 @@ from .unwrap import model_of
 
 @HOOKS.register_module()
 class CheckpointMatchHook(Hook):
-    """Refuses a checkpoint that is not one of the model.
+    """Rejects a checkpoint that does not match the model.
 
-    MMEngine loads the weights whose name and shape fit, warns of the others in a line
-    of the log, and goes on even if there is none that fits. ``tools/train.py`` and
-    ``tools/test.py`` take this hook.
+    MMEngine loads the weights whose name and shape match, logs a warning about the
+    others, and continues even if none match. ``tools/train.py`` and ``tools/test.py``
+    use this hook.
 
     Args:
-        complete (bool): Refuse also a checkpoint that leaves a weight of the network
-            that predicts as it was before, which is random; for tests. A training may
-            start from a part of the weights, such as a backbone. Defaults to False.
+        complete (bool): Also reject a checkpoint that leaves any weight of the deployed
+            network at its random initial value. Meant for testing. Training may start
+            from a part of the weights, such as a backbone. Defaults to False.
 
     Raises:
-        ValueError: When a checkpoint is loaded; names it, and the first weights that
-            it hasn't.
+        ValueError: If a loaded checkpoint does not match. The message names the
+            checkpoint and the first weights that it lacks.
     """
 
     def __init__(self, complete: bool = False) -> None:
         self.complete = complete
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Have the weights counted that are written when the model takes them."""
+        """Register a check of which weights are written when the model loads."""
         model = model_of(runner)
         versions = _versions(model)
 
@@ -52,7 +52,7 @@ class CheckpointMatchHook(Hook):
 
 
 def _versions(model: nn.Module) -> dict[str, int]:
-    """How often each weight has been written; counters of batches are none."""
+    """Return how often each weight was written, excluding batch counters."""
     return {
         name: weight._version
         for name, weight in model.state_dict().items()
@@ -61,7 +61,7 @@ def _versions(model: nn.Module) -> dict[str, int]:
 
 
 def _deployed(model: nn.Module) -> list[str]:
-    """The names of the weights that predict."""
+    """Return the names of the weights of the deployed network."""
     network = getattr(model, "deployed", model)
     backbone = next(n for n, m in model.named_modules() if m is network.backbone)
     prefix = backbone.removesuffix("backbone")

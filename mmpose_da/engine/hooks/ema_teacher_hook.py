@@ -12,14 +12,14 @@ from .unwrap import model_of
 
 @HOOKS.register_module()
 class EMATeacherHook(Hook):
-    """Moves the teacher of :class:`MeanTeacher` after each step of the optimizer.
+    """Updates the teacher of :class:`MeanTeacher` after each optimizer step.
 
-    The teacher starts as a copy of the student when the training starts. It is a part
-    of the model and so of every checkpoint: a resumed training goes on with it.
+    The teacher starts as a copy of the student. It is part of the model, and thus of
+    every checkpoint, so a resumed run continues with it.
 
-    With several processes the weights of the teacher are equal, as the student's are;
-    the statistics of batch normalisation, of which each process has its own, are
-    averaged over the processes.
+    In distributed runs, the teacher's weights are the same on all ranks, like the
+    student's. Its batch normalization statistics differ between ranks and are averaged
+    over them.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -41,11 +41,11 @@ class EMATeacherHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
-        if runner.optim_wrapper.should_update():  # not while gradients add up
+        if runner.optim_wrapper.should_update():  # not while gradients accumulate
             self.update(model_of(runner))
 
     def update(self, model: nn.Module) -> None:
-        """Move the teachers of an estimator one step."""
+        """Update all teachers of an estimator by one step."""
         for teacher in self._teachers(model):
             teacher.update(model)
             if get_world_size() > 1:

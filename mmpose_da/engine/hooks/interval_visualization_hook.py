@@ -10,10 +10,11 @@ from mmpose.structures import PoseDataSample
 
 @HOOKS.register_module()
 class IntervalVisualizationHook(PoseVisualizationHook):
-    """MMPose's hook, which draws one of ``interval`` batches in a test as well.
+    """Visualization hook that also applies ``interval`` during testing.
 
-    ``PoseVisualizationHook`` draws all of a test, whatever its interval. The arguments
-    are those of :class:`mmpose.engine.hooks.PoseVisualizationHook`.
+    ``PoseVisualizationHook`` draws every test batch, regardless of its interval. This
+    hook draws every ``interval``-th batch. The arguments are those of
+    :class:`mmpose.engine.hooks.PoseVisualizationHook`.
     """
 
     def after_test_iter(

@@ -15,35 +15,35 @@ from torch.optim import Optimizer
 
 from .unwrap import model_of
 
-#: What in a sample's metainfo tells which one it is.
+#: Metainfo keys that identify a sample.
 NAMES = ("domain", "img_path", "id")
 
 
 @HOOKS.register_module()
 class NonFiniteHook(Hook):
-    """Keeps a loss or a gradient that is not finite away from the model.
+    """Protects the model from losses and gradients that are not finite.
 
-    A step of the optimizer with one stops the training with a FloatingPointError or,
-    within a budget, is skipped: weights and the optimizer's state are what they were
-    before it, and so are buffers, such as the statistics of batch normalisation. The
-    message names the iteration, the terms or the parameters, and the images: those
-    whose input or labels are not finite or else all of the batch. Learning rates and
-    averages of the weights go on as after any step. The message hub, and so each
-    checkpoint, has the number of skips, ``skipped_steps``.
+    An optimizer step with a non-finite loss or gradient stops training with a
+    FloatingPointError or, within a budget, is skipped. A skipped step changes neither
+    weights nor optimizer state nor buffers, such as batch normalization statistics. The
+    message names the iteration, the loss terms or parameters, and the images: those
+    whose input or labels are not finite, or else all images of the batch. Learning rate
+    schedules and weight averages continue as after any other step. The message hub, and
+    thus every checkpoint, stores the number of skipped steps as ``skipped_steps``.
 
-    A step of several batches, or of several processes, is skipped as a whole, and what
-    is named is the batch and the process whose loss it was.
+    A step over several batches or processes is skipped as a whole. The message names
+    the batch and the process with the non-finite loss.
 
-    In mixed precision gradients may overflow: the loss scaler leaves out the step and
-    lowers its scale. That counts here once the scale is down to 1, where it can't be
-    the cause.
+    With mixed precision, gradients may overflow. The loss scaler then skips the step
+    and lowers its scale. Such a step counts here only once the scale is down to 1,
+    where scaling cannot be the cause.
 
     Args:
-        max_skips (int): How many steps of a training may be skipped, those before a
-            resume included. Defaults to 0.
+        max_skips (int): Maximum number of skipped steps in a run, including those
+            before a resume. Defaults to 0.
     """
 
-    # Before the hooks that use what the iteration has made: averages, checkpoints.
+    # Run before hooks that use the result of an iteration: averages, checkpoints.
     priority = "HIGH"
 
     def __init__(self, max_skips: int = 0) -> None:
@@ -64,13 +64,14 @@ class NonFiniteHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
         _copy(self._buffers, self._kept)
-        # Why there is no step: the loss scaler's reason, unless one is asked for.
+        # The reason for a missing step. The default applies if the loss scaler does not
+        # call the optimizer.
         self._refusal = ["the gradients"]
 
     def _before_step(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
         self._refusal = self._wrong_gradients()
         if self._refusal:
-            optimizer.zero_grad()  # to None, with which a step changes nothing
+            optimizer.zero_grad()  # to None, so that the step changes nothing
 
     def after_train_iter(
         self,
@@ -79,7 +80,7 @@ class NonFiniteHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
-        if "loss" not in outputs:  # nothing is trained
+        if "loss" not in outputs:  # no training, as in AdaBN
             return
         if not outputs["loss"].isfinite():
             _copy(self._kept, self._buffers)
@@ -91,7 +92,10 @@ class NonFiniteHook(Hook):
             self._reports = []
 
     def _skip_or_stop(self, runner: Runner, data_batch: dict) -> None:
-        """Every process comes here, as gradients and loss scale are the same in all."""
+        """Skip the step, or raise an error once the budget is exceeded.
+
+        All processes call this together, since they share gradients and loss scale.
+        """
         reports = _of_all_processes(self._reports)
         if not reports:
             scaler = getattr(runner.optim_wrapper, "loss_scaler", None)
@@ -114,13 +118,14 @@ class NonFiniteHook(Hook):
         )
 
     def _wrong_gradients(self) -> list[str]:
-        """What is to say of gradients that are not finite, if there are any."""
+        """Describe the gradients that are not finite, if there are any."""
         gradients = {
             name: parameter.grad
             for name, parameter in self._parameters.items()
             if parameter.grad is not None
         }
-        # Squares that overflow count: in Adam's state they would stay for good.
+        # Squares that overflow count as non-finite: Adam's state would keep them
+        # forever.
         norms = torch.stack(torch._foreach_norm(list(gradients.values())))
         finite = norms.isfinite()
         if finite.all():
@@ -130,22 +135,22 @@ class NonFiniteHook(Hook):
 
 
 def _mark_gradients(model: nn.Module, inputs: tuple, losses: Any) -> None:
-    """Give a loss that is not finite a gradient that isn't, if it has a finite one.
+    """Make the gradient of a non-finite loss non-finite as well.
 
-    The gradient of |x| does not tell that x is NaN. And averaged by
-    DistributedDataParallel, it is what tells the other processes.
+    The gradient of |x| is finite even if x is NaN. In addition, this informs the other
+    processes, because DistributedDataParallel averages the gradients.
     """
     if not isinstance(losses, dict):  # predictions
         return
     terms = [value for name, value in losses.items() if "loss" in name]
-    zero = 0 * sum(term.detach().sum() for term in terms)  # or NaN
+    zero = 0 * sum(term.detach().sum() for term in terms)  # NaN if a term is not finite
     for term in terms:
         if term.requires_grad:
             term.register_hook(lambda gradient: gradient + zero.to(gradient))
 
 
 def _copy(sources: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
-    if sources:  # PyTorch takes no empty lists
+    if sources:  # PyTorch does not accept empty lists
         torch._foreach_copy_(targets, sources)
 
 
@@ -154,13 +159,13 @@ def _of_all_processes(values: list) -> list:
 
 
 def _report(runner: Runner, what: Sequence[str], data_batch: dict) -> str:
-    """What is not finite, and where."""
+    """Describe what is not finite, and where."""
     where = f"iteration {runner.iter + 1}, rank {get_rank()}"
     return "\n  ".join([f"{where}: {', '.join(what)}", *_images(data_batch)])
 
 
 def _images(data_batch: dict) -> Iterator[str]:
-    """Names of the images of a batch, of the broken ones alone if there are any."""
+    """Yield the image names of a batch; only those of broken samples, if any."""
     pairs = list(zip(data_batch["inputs"], data_batch["data_samples"], strict=True))
     broken = [pair for pair in pairs if any(map(_is_broken, pair))]
     for _, sample in broken or pairs:
@@ -169,7 +174,7 @@ def _images(data_batch: dict) -> Iterator[str]:
 
 
 def _is_broken(value: Any) -> bool:
-    """Whether a tensor, an array or what a sample holds of them is not finite."""
+    """Return whether a tensor, an array, or a sample has non-finite values."""
     if isinstance(value, BaseDataElement):
         return any(map(_is_broken, value.values()))
     if isinstance(value, np.ndarray) and value.dtype.kind == "f":

@@ -13,17 +13,16 @@ from .unwrap import model_of
 
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
-    """MMEngine's checkpoints, of which there is always one to go on from exactly.
+    """Checkpoint hook that always keeps a checkpoint for exact resume.
 
-    - A file is written as a whole or not at all
-      (:class:`~mmpose_da.engine.AtomicLocalBackend`).
-    - An old checkpoint is removed when the new one is on the disk, not before.
-    - Gradients that are being accumulated are saved, and given back by a resume.
-    - What several processes have of their own, such gradients and floating-point
-      buffers like the statistics of batch normalisation, is averaged over them first:
-      a checkpoint holds one of each, which a resume gives to all of them.
+    - Files are written atomically (:class:`~mmpose_da.engine.AtomicLocalBackend`).
+    - An old checkpoint is removed only after the new one is on disk.
+    - Accumulated gradients are saved, and restored on resume.
+    - State that differs between processes is averaged over them before it is saved:
+      accumulated gradients, and floating-point buffers such as batch normalization
+      statistics. The checkpoint holds one copy, which all processes load on resume.
 
-    ``tools/train.py`` takes this hook instead of MMEngine's. The arguments are those of
+    ``tools/train.py`` uses this hook in place of MMEngine's. The arguments are those of
     :class:`mmengine.hooks.CheckpointHook`; ``backend_args`` defaults to
     ``dict(backend='atomic')``.
     """
@@ -38,8 +37,8 @@ class SafeCheckpointHook(CheckpointHook):
 
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)
-        if runner.iter > 0:  # resumed, not loaded to start from
-            # MMEngine saves a new best score in the last checkpoint, if it knows one.
+        if runner.iter > 0:  # resumed, not initialized from a checkpoint
+            # MMEngine adds a new best score to the last checkpoint if this is set.
             self.last_ckpt = runner.message_hub.get_info("last_ckpt")
             for name, parameter in model_of(runner).named_parameters():
                 if name in self._gradients:
@@ -62,8 +61,8 @@ class SafeCheckpointHook(CheckpointHook):
             ids = [i for i in self.keep_ckpt_ids if i != step] + [step]
             outdated = ids[: -self.max_keep_ckpts]
             self.keep_ckpt_ids = deque(ids, self.max_keep_ckpts)
-            # With the outdated ones: killed before it removes them, a training does it
-            # when it is resumed.
+            # Include the outdated ones: if the run is killed before it removes them,
+            # the resumed run does.
             runner.message_hub.update_info("keep_ckpt_ids", ids)
         self.last_ckpt = self._path(step)
         runner.message_hub.update_info("last_ckpt", self.last_ckpt)
@@ -91,11 +90,11 @@ class SafeCheckpointHook(CheckpointHook):
 
 
 def _accumulated_gradients(runner: Runner) -> dict[str, torch.Tensor]:
-    """Gradients that wait for those of the next iterations, by parameter."""
+    """Return gradients that await further accumulation, by parameter name."""
     if runner.optim_wrapper.should_update():
         return {}
     parameters = dict(model_of(runner).named_parameters())
     for parameter in parameters.values():
         if parameter.requires_grad and parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)  # as on other ranks
+            parameter.grad = torch.zeros_like(parameter)  # as on the other ranks
     return {k: p.grad for k, p in parameters.items() if p.requires_grad}

@@ -14,16 +14,16 @@ from .unwrap import model_of
 
 @HOOKS.register_module()
 class StyleSamplesHook(Hook):
-    """Writes what a style network in training makes of the present batch.
+    """Writes sample images of a style network during training.
 
-    A row of the picture ``WORK_DIR/style_samples/iter_N.jpg`` is an image: content,
-    style and result, which :class:`~mmpose_da.models.styles.AdaINTrainer` gives in the
-    mode ``'tensor'``.
+    Each row of ``WORK_DIR/style_samples/iter_N.jpg`` shows one image of the current
+    batch as content, style, and result, which
+    :class:`~mmpose_da.models.styles.AdaINTrainer` returns in ``'tensor'`` mode.
 
     Args:
-        interval (int): A picture after so many iterations. Defaults to 500.
-        num_images (int): Rows at most, spread over the batch and so over both domains.
-            Defaults to 8.
+        interval (int): Write samples every ``interval`` iterations. Defaults to 500.
+        num_images (int): Maximum number of rows, spread over the batch and thus over
+            both domains. Defaults to 8.
     """
 
     priority = "LOW"
@@ -50,7 +50,7 @@ class StyleSamplesHook(Hook):
     @master_only
     @torch.no_grad()
     def write(self, runner: Runner, data_batch: dict) -> None:
-        """Write the picture of a batch as the data loader gives it."""
+        """Write the samples for a batch from the data loader."""
         model = model_of(runner)
         data = model.data_preprocessor(data_batch)
         count = len(data["inputs"])

@@ -4,6 +4,6 @@ from torch import nn
 
 
 def model_of(runner: Runner) -> nn.Module:
-    """A runner's model, without what distributed training wraps around it."""
+    """Return the model of a runner without its distributed wrapper."""
     model = runner.model
     return model.module if is_model_wrapper(model) else model
