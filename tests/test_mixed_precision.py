@@ -322,7 +322,9 @@ def test_half_precision_features_lose_nothing_more(adaptation):
         torch.manual_seed(0)
         with autocast():
             return adaptation(
-                DomainBatch(samples, images, dict(head=features), heatmaps)
+                DomainBatch(
+                    samples, images, dict(head=features), maps=dict(xy=heatmaps)
+                )
             )
 
     half, full = terms(features, heatmaps), terms(features.float(), heatmaps.float())

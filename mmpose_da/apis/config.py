@@ -62,7 +62,8 @@ def with_pair(cfg: Config, pair: Config) -> Config:
 
     cfg.model.joints = pair["joints"]
     joints = joint_definition(pair["joints"])
-    cfg.model.head.out_channels = joints["num_keypoints"]
+    key = "num_joints" if "num_joints" in cfg.model.head else "out_channels"
+    cfg.model.head[key] = joints["num_keypoints"]
 
     dataset = cfg.train_dataloader.dataset
     dataset.joints = pair["joints"]

@@ -5,8 +5,10 @@ from .domain_batch import (
     TARGET_LABELED,
     TARGET_UNLABELED,
     DomainBatch,
+    Pseudo,
 )
 from .joints import joint_definition, joint_mapping, joint_metainfo
+from .tree import map_tensors, replace_last, tensors
 
 __all__ = [
     "DOMAINS",
@@ -15,7 +17,11 @@ __all__ = [
     "TARGET_LABELED",
     "TARGET_UNLABELED",
     "DomainBatch",
+    "Pseudo",
     "joint_definition",
     "joint_mapping",
     "joint_metainfo",
+    "map_tensors",
+    "replace_last",
+    "tensors",
 ]

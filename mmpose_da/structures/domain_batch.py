@@ -10,6 +10,8 @@ from mmengine.dist import all_reduce
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
+from .tree import map_tensors
+
 SOURCE = "source"
 TARGET_LABELED = "target_labeled"
 TARGET_UNLABELED = "target_unlabeled"
@@ -21,6 +23,25 @@ DOMAINS = (SOURCE, TARGET_LABELED, TARGET_UNLABELED)
 GROUPS = dict(
     labeled=(SOURCE, TARGET_LABELED), target=(TARGET_LABELED, TARGET_UNLABELED)
 )
+
+
+@dataclass(frozen=True)
+class Pseudo:
+    """Pseudo-labels of u unlabeled images, in the student's view of them.
+
+    Attributes:
+        points (Tensor): Joints (u, K, 2), x first, in units of the head's grid; see
+            :class:`~mmpose_da.models.heads.HeadOutputs`.
+        confidence (Tensor): The teacher's confidence in each (u, K).
+        weights (Tensor): How much each is taught, from 0 to 1 (u, K).
+        heatmaps (Tensor, optional): Heatmaps (u, K, h, w) to teach in place of
+            Gaussians around the points.
+    """
+
+    points: Tensor
+    confidence: Tensor
+    weights: Tensor
+    heatmaps: Tensor | None = None
 
 
 @dataclass
@@ -36,23 +57,24 @@ class DomainBatch:
         data_samples (Sequence[PoseDataSample]): B samples, each with its ``domain`` in
             the metainfo. A sample without one counts as ``source``.
         images (Tensor): Preprocessed images (B, 3, H, W).
-        teacher_images (Tensor, optional): The unlabelled target images (u, 3, H, W) as
-            a teacher is to see them, where these are others.
-        pseudo_heatmaps (Tensor, optional): What a teacher finds on the unlabelled
-            target images, in the student's view of them (u, K, h', w').
-        pseudo_weights (Tensor, optional): How far it is believed, from 0 to 1 (u, K).
         features (dict[str, Tensor]): Feature maps (B, C, h, w) by name. ``'head'`` is
-            what the head sees; others are there because an adaptation asked for them.
-        heatmaps (Tensor, optional): The head's heatmaps (B, K, h', w').
+            the last one that the head sees, (B, C, 1, 1) after global pooling; others
+            are there because an adaptation asked for them.
+        outputs (Tensor | tuple | list, optional): The raw output of the head.
+        maps (dict[str, Tensor]): The same as heatmaps (B, K, h', w') by plane, ``'xy'``
+            for a 2D head; empty for a head without heatmaps.
+        teacher_images (Tensor, optional): The unlabeled target images (u, 3, H, W) as
+            the teacher sees them, if not as they are.
+        pseudo (Pseudo, optional): Pseudo-labels of the unlabeled target images.
     """
 
     data_samples: Sequence[PoseDataSample]
     images: Tensor
     features: dict[str, Tensor] = field(default_factory=dict)
-    heatmaps: Tensor | None = None
+    outputs: Tensor | tuple | list | None = None
+    maps: dict[str, Tensor] = field(default_factory=dict)
     teacher_images: Tensor | None = None
-    pseudo_heatmaps: Tensor | None = None
-    pseudo_weights: Tensor | None = None
+    pseudo: Pseudo | None = None
 
     def __post_init__(self) -> None:
         runs = [(domain, len(list(run))) for domain, run in groupby(self.domains)]
@@ -97,5 +119,10 @@ class DomainBatch:
             data_samples=self.data_samples[part],
             images=self.images[part],
             features={name: value[part] for name, value in self.features.items()},
-            heatmaps=None if self.heatmaps is None else self.heatmaps[part],
+            outputs=self.outputs
+            if self.outputs is None
+            else map_tensors(lambda value: value[part], self.outputs),
+            maps={plane: value[part] for plane, value in self.maps.items()},
+            teacher_images=self.teacher_images if domain == TARGET_UNLABELED else None,
+            pseudo=self.pseudo if domain == TARGET_UNLABELED else None,
         )

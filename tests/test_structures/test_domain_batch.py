@@ -8,7 +8,9 @@ from mmpose_da.structures import DomainBatch
 def make(*domains):
     samples = [PoseDataSample(metainfo=dict(domain=d) if d else {}) for d in domains]
     index = torch.arange(len(domains), dtype=torch.float32).view(-1, 1, 1, 1)
-    return DomainBatch(samples, index, dict(head=index * 2), index * 3)
+    outputs = (index * 3, [index * 4])
+    maps = dict(xy=index * 3)
+    return DomainBatch(samples, index, dict(head=index * 2), outputs, maps)
 
 
 def test_parts_are_slices_of_everything():
@@ -17,7 +19,9 @@ def test_parts_are_slices_of_everything():
     assert len(batch) == 4 and len(part) == 2
     assert part.images.flatten().tolist() == [2, 3]
     assert part.features["head"].flatten().tolist() == [4, 6]
-    assert part.heatmaps.flatten().tolist() == [6, 9]
+    assert part.maps["xy"].flatten().tolist() == [6, 9]
+    first, [second] = part.outputs
+    assert first.flatten().tolist() == [6, 9] and second.flatten().tolist() == [8, 12]
     assert part.domains == ["target_labeled", "target_unlabeled"]
     assert len(part["target_unlabeled"]) == 1
     assert batch.slice("labeled") == slice(0, 3)

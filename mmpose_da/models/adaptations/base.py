@@ -39,6 +39,10 @@ class Adaptation(BaseModule):
     #: The domains that every batch, that of all ranks together, must have.
     needs: tuple[str, ...] = ()
 
+    #: What of the head's output is read: ``'maps'``, its 2D heatmaps, or ``'points'``,
+    #: its joints. Not every head has them.
+    reads: tuple[str, ...] = ()
+
     #: Adaptations prepare the images in the order of this number, low ones first,
     #: whatever the order of the keys in the config. What gives images another style
     #: comes before what makes views of them.

@@ -21,10 +21,11 @@ class EntropyMinimization(Adaptation):
     """
 
     needs = (TARGET_UNLABELED,)
+    reads = ("maps",)
 
     def __init__(self, loss: dict | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.loss_module = MODELS.build(loss or dict(type="EntropyLoss"))
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
-        return dict(loss=self.loss_module(batch[TARGET_UNLABELED].heatmaps))
+        return dict(loss=self.loss_module(batch[TARGET_UNLABELED].maps["xy"]))

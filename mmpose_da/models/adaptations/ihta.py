@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import torch
 from mmpose.registry import MODELS
+from mmpose.structures import MultilevelPixelData
 from torch import Tensor
 
 from ...structures import SOURCE, DomainBatch
@@ -41,6 +42,7 @@ class IHTA(Adaptation):
     """
 
     needs = (SOURCE, "target")
+    reads = ("maps",)
 
     def __init__(
         self,
@@ -64,8 +66,8 @@ class IHTA(Adaptation):
             self.head.coordinates.requires_grad_(False)
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
-        nodes = keypoint_features(batch.features[self.feature], batch.heatmaps)
-        confidence = keypoint_confidence(batch.heatmaps)
+        nodes = keypoint_features(batch.features[self.feature], batch.maps["xy"])
+        confidence = keypoint_confidence(batch.maps["xy"])
         topology = self.head(nodes)
         source, target = batch.slice(SOURCE), batch.slice("target")
         with torch.no_grad():
@@ -90,10 +92,13 @@ class IHTA(Adaptation):
         samples = batch.data_samples[labeled]
         if not samples:
             return empty_sum(self.head.readout(topology))
-        heatmaps = torch.stack([sample.gt_fields.heatmaps for sample in samples])
-        weights = torch.cat(
-            [sample.gt_instance_labels.keypoint_weights for sample in samples]
-        )
+        fields = [sample.gt_fields for sample in samples]
+        weights = [sample.gt_instance_labels.keypoint_weights for sample in samples]
+        if isinstance(fields[0], MultilevelPixelData):  # the finest level
+            fields = [levels[levels.nlevel - 1] for levels in fields]
+            weights = [levels[-1] for levels in weights]
+        heatmaps = torch.stack([field.heatmaps for field in fields])
+        weights = torch.cat(weights)
         error = self.head.readout(topology[labeled]) - peak_coordinates(heatmaps)
         return (error.square().sum(-1) * weights).sum() / weights.sum().clamp(min=1)
 

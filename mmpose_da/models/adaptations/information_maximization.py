@@ -24,10 +24,11 @@ class InformationMaximization(Adaptation):
     """
 
     needs = (TARGET_UNLABELED,)
+    reads = ("maps",)
 
     def __init__(self, loss: dict | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.loss_module = MODELS.build(loss or dict(type="InfoMaxLoss"))
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
-        return self.loss_module(batch[TARGET_UNLABELED].heatmaps)
+        return self.loss_module(batch[TARGET_UNLABELED].maps["xy"])

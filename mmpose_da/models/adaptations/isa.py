@@ -24,6 +24,7 @@ class ISA(Adaptation):
     """
 
     needs = (TARGET_LABELED, TARGET_UNLABELED)
+    reads = ("maps",)
 
     def __init__(
         self, compare: str = "heatmap", loss: dict | None = None, **kwargs
@@ -36,9 +37,9 @@ class ISA(Adaptation):
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
         labeled, unlabeled = (
-            part.heatmaps
+            part.maps["xy"]
             if self.compare == "heatmap"
-            else keypoint_features(part.features[self.feature], part.heatmaps)
+            else keypoint_features(part.features[self.feature], part.maps["xy"])
             for part in (batch[TARGET_LABELED], batch[TARGET_UNLABELED])
         )
         return dict(loss=self.loss_module(labeled, unlabeled))

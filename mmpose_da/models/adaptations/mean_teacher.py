@@ -9,12 +9,16 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ...structures import TARGET_UNLABELED, DomainBatch
+from ...structures import (
+    TARGET_UNLABELED,
+    DomainBatch,
+    Pseudo,
+    map_tensors,
+    tensors,
+)
 from ..layers import (
     KeypointOcclusion,
     Pixels,
-    gaussian_heatmaps,
-    heatmap_peaks,
     swap_joints,
     warp_heatmaps,
     warp_points,
@@ -116,6 +120,7 @@ class MeanTeacher(Adaptation):
         self.momentum, self.gamma = momentum, gamma
         self.statistics = statistics
         self.pseudo_heatmaps, self.sigma = pseudo_heatmaps, sigma
+        self.reads = ("points", "maps") if pseudo_heatmaps == "warped" else ("points",)
         self.threshold, self.share = threshold, share
         self.occlusion = None if occlusion is None else KeypointOcclusion(**occlusion)
         self.loss_module = MODELS.build(loss or dict(type="ConsistencyLoss"))
@@ -129,9 +134,10 @@ class MeanTeacher(Adaptation):
         )
         self.teacher.test_cfg = estimator.test_cfg  # the same, not a copy
         self.pixels = Pixels(estimator.data_preprocessor)
-        # Image pixels by heatmap pixel, (x, y); it depends on the codec.
-        scale = [float(s) for s in estimator.head.decoder.scale_factor]
-        self.register_buffer("stride", torch.tensor(scale), persistent=False)
+        self.outputs = estimator.head_outputs
+        # Image pixels per unit of the head's grid, (x, y).
+        scale = torch.tensor(self.outputs.scale)
+        self.register_buffer("stride", scale, persistent=False)
 
     @property
     def teacher(self) -> nn.Module:
@@ -176,42 +182,44 @@ class MeanTeacher(Adaptation):
         seen = crops if batch.teacher_images is None else batch.teacher_images
         student = self.student_view(self.pixels.to_rgb(crops))
         teacher = self.teacher_view(self.pixels.to_rgb(seen))
-        heatmaps = promote(self.teacher(self.pixels.from_rgb(teacher.images)))
+        found = self.teacher(self.pixels.from_rgb(teacher.images))
+        found = map_tensors(promote, found)
 
-        points, confidence = heatmap_peaks(heatmaps)
+        points, confidence = self.outputs.points(found)
         matrices, flipped = teacher.to(student)
-        matrices = self._between_heatmaps(matrices)
+        matrices = self._between_grids(matrices)
         flip = flipped, self.metainfo["flip_indices"]
         points = swap_joints(warp_points(points, matrices), *flip)
         confidence = swap_joints(confidence, *flip)
-        size = heatmaps.shape[2:]
-        taught = self._is_sure(confidence) & _is_inside(points, size)
-        if self.pseudo_heatmaps == "gaussian":
-            batch.pseudo_heatmaps = gaussian_heatmaps(points, size, self.sigma)
-        else:
-            batch.pseudo_heatmaps = warp_heatmaps(heatmaps, matrices, *flip)
-        batch.pseudo_weights = taught.to(heatmaps.dtype)
+        inside = _is_inside(points, self.outputs.last(found))
+        taught = self._is_sure(confidence) & inside
+        heatmaps = None
+        if self.pseudo_heatmaps == "warped":
+            heatmaps = self.outputs.maps(found)["xy"]
+            heatmaps = warp_heatmaps(heatmaps, matrices, *flip)
+        batch.pseudo = Pseudo(points, confidence, taught.to(points.dtype), heatmaps)
 
         images = student.images
         if self.occlusion is not None:
             images = self.occlusion(images, points * self.stride, taught)
         images = self.pixels.from_rgb(images).to(crops.dtype)
         batch.images = torch.cat([batch.images[:start], images])
-        self._confidence = confidence.mean()
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
-        heatmaps = batch[TARGET_UNLABELED].heatmaps
-        if len(heatmaps) == 0:
-            return dict(loss=empty_sum(heatmaps))
-        weights = batch.pseudo_weights
+        part = batch[TARGET_UNLABELED]
+        if len(part) == 0:
+            return dict(loss=empty_sum(*tensors(part.outputs)))
+        loss = self.outputs.pseudo_loss(
+            part.outputs, part.pseudo, self.sigma, self.loss_module
+        )
         return dict(
-            loss=self.loss_module(heatmaps, batch.pseudo_heatmaps, weights),
-            share=weights.mean(),
-            confidence=self._confidence,
+            loss=loss,
+            share=part.pseudo.weights.mean(),
+            confidence=part.pseudo.confidence.mean(),
         )
 
-    def _between_heatmaps(self, matrices: Tensor) -> Tensor:
-        """Matrices between image pixels, as matrices between heatmap pixels."""
+    def _between_grids(self, matrices: Tensor) -> Tensor:
+        """Matrices between image pixels, as matrices between units of the grid."""
         stride = torch.cat([self.stride, self.stride.new_ones(1)])
         return matrices * stride / stride[:, None]
 
@@ -222,8 +230,6 @@ class MeanTeacher(Adaptation):
         return (confidence >= lowest) & (confidence >= self.threshold)
 
 
-def _is_inside(points: Tensor, size: Sequence[int]) -> Tensor:
-    """Which points (B, K, 2) are in a heatmap of a height and a width."""
-    height, width = size
-    last = points.new_tensor([width - 1, height - 1])
-    return ((points >= 0) & (points <= last)).all(dim=-1)
+def _is_inside(points: Tensor, last: Sequence[float]) -> Tensor:
+    """Which points (B, K, 2) are between 0 and a last x and y."""
+    return ((points >= 0) & (points <= points.new_tensor(last))).all(dim=-1)

@@ -17,8 +17,12 @@ from ...structures import (
     joint_definition,
     joint_mapping,
     joint_metainfo,
+    map_tensors,
+    replace_last,
+    tensors,
 )
 from ..adaptations import Adaptation
+from ..heads import head_outputs
 from ..layers.numerics import empty_sum, promote
 from .pose_network import PoseNetwork
 
@@ -70,9 +74,8 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         super().__init__(*args, **kwargs)
         if joints is not None:
             _check_head(self.head, self.metainfo)
-        given = dict(
-            in_channels=getattr(self.head, "in_channels", None), metainfo=self.metainfo
-        )
+        given = dict(in_channels=_in_channels(self.head), metainfo=self.metainfo)
+        self.head_outputs = head_outputs(self.head)
         self.adaptations = _build_adaptations(adaptations or {}, given)
         if not isinstance(target_loss_weight, Real) or not target_loss_weight >= 0:
             raise ValueError(
@@ -80,7 +83,8 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
                 f"{target_loss_weight!r}"
             )
         self.target_loss_weight = target_loss_weight
-        for adaptation in self.adaptations.values():
+        for name, adaptation in self.adaptations.items():
+            self._check_reads(name, adaptation)
             adaptation.bind(self)
         _ = self.deployed  # which fails where the config asks for what is not there
         self._dataset_meta: dict | None = None
@@ -180,11 +184,17 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         for adaptation in sorted(self.adaptations.values(), key=_priority):
             adaptation.prepare(batch)
         feats = self.student.extract_feat(batch.images)
-        batch.features = {"head": feats[-1], **self._tapped}
+        *_, last = tensors(feats)
+        pooled = last.dim() == 2
+        batch.features = {"head": last[..., None, None] if pooled else last}
+        batch.features.update(self._tapped)
         for adaptation in self.adaptations.values():
             adaptation.adapt(batch)
-        feats = (*feats[:-1], batch.features["head"])
-        batch.heatmaps = promote(self.head.forward(feats))
+        last = batch.features["head"]
+        feats = replace_last(feats, last.flatten(1) if pooled else last)
+        batch.outputs = map_tensors(promote, self.head.forward(feats))
+        if self.head_outputs is not None:
+            batch.maps = self.head_outputs.maps(batch.outputs)
         batch.features.update(self._tapped)  # now with those of the head's modules
         self._tapped.clear()
 
@@ -195,7 +205,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         return losses
 
     def _pose_losses(
-        self, feats: tuple[Tensor, ...], batch: DomainBatch
+        self, feats: tuple | list, batch: DomainBatch
     ) -> dict[str, Tensor]:
         """The head's own losses, for each labelled domain."""
         losses = {}
@@ -204,18 +214,32 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             part = batch[domain]
             if len(part) == 0:
                 continue
-            with _computed_output(self.head, part.heatmaps):
+            place = batch.slice(domain)
+            of_part = map_tensors(lambda feat, place=place: feat[place], feats)
+            with _computed_output(self.head, part.outputs):
                 terms = self.head.loss(
-                    tuple(feat[batch.slice(domain)] for feat in feats),
-                    part.data_samples,
-                    train_cfg=self.train_cfg,
+                    of_part, part.data_samples, train_cfg=self.train_cfg
                 )
             for name, value in terms.items():
                 value = value * weight if "loss" in name else value
                 losses[f"{domain}.{name}"] = value
         if not losses:  # even so every rank has a gradient of every parameter
-            losses["labeled.loss"] = empty_sum(batch.heatmaps)
+            losses["labeled.loss"] = empty_sum(*tensors(batch.outputs))
         return losses
+
+    def _check_reads(self, name: str, adaptation: Adaptation) -> None:
+        """Raise a ValueError if an adaptation reads what the head does not give."""
+        given = set()
+        if self.head_outputs is not None:
+            given = {"points", "maps"} if self.head_outputs.has_maps else {"points"}
+        missing = set(adaptation.reads) - given
+        if missing:
+            what = "2D heatmaps" if "maps" in missing else "keypoints"
+            raise ValueError(
+                f"model.adaptations.{name}: {type(adaptation).__name__} reads {what} "
+                f"from the head, but {type(self.head).__name__} does not give them; "
+                "take another head, or remove the adaptation"
+            )
 
     def _tap(self, name: str) -> None:
         """Keep the output of the module ``name`` of every forward pass in training."""
@@ -234,6 +258,11 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
 
     def _sort_head_on_load(self, checkpoint_joints: dict) -> None:
         """Fit the last layer of a checkpoint with other joints when it is loaded."""
+        if not hasattr(self.head, "final_layer"):
+            raise ValueError(
+                "checkpoint_joints sorts the channels of the head's `final_layer` by "
+                f"joint, but {type(self.head).__name__} has none"
+            )
         mapping = joint_mapping(checkpoint_joints, self.metainfo)
 
         def sort_joints(state_dict: dict, prefix: str, *args) -> None:
@@ -276,12 +305,19 @@ def _priority(adaptation: Adaptation) -> int:
     return adaptation.priority
 
 
+def _in_channels(head: nn.Module) -> int | None:
+    """Channels of the last feature map that a head sees, if it says so."""
+    channels = getattr(head, "in_channels", getattr(head, "unit_channels", None))
+    return channels[-1] if isinstance(channels, (list, tuple)) else channels
+
+
 def _check_head(head: nn.Module, metainfo: dict) -> None:
     """Raise a ValueError if a head has not a channel for each joint."""
-    channels = getattr(head, "out_channels", metainfo["num_keypoints"])
+    key = "num_joints" if hasattr(head, "num_joints") else "out_channels"
+    channels = getattr(head, key, metainfo["num_keypoints"])
     if channels != metainfo["num_keypoints"]:
         raise ValueError(
-            f"model.head.out_channels is {channels}, but model.joints is "
+            f"model.head.{key} is {channels}, but model.joints is "
             f"'{metainfo['dataset_name']}' with {metainfo['num_keypoints']} joints"
         )
 

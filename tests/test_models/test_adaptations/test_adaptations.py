@@ -27,7 +27,7 @@ def make_batch(channels=8, size=4, **counts):
     total = len(samples)
     features = torch.randn(total, channels, size, size, requires_grad=True)
     heatmaps = torch.rand(total, 16, 16, 16, requires_grad=True)
-    return DomainBatch(samples, images, dict(head=features), heatmaps)
+    return DomainBatch(samples, images, dict(head=features), maps=dict(xy=heatmaps))
 
 
 def at_iteration(iteration):
@@ -143,7 +143,7 @@ def test_cafa_gives_the_head_own_or_exchanged_features(probability):
 
 def test_isa_compares_heatmaps_or_features():
     batch = make_batch(target_labeled=2, target_unlabeled=2)
-    h = batch.heatmaps.detach().double().numpy().reshape(4, 16, -1)
+    h = batch.maps["xy"].detach().double().numpy().reshape(4, 16, -1)
 
     def cosine(a, b):
         return (a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b)
@@ -197,7 +197,7 @@ def test_ihta_aligns_all_pairs_at_threshold_minus_one():
     torch.manual_seed(0)
     ihta, batch = make_ihta().eval(), make_batch(source=2, target_unlabeled=3)
     terms = ihta(batch)
-    g = ihta.head(keypoint_features(batch.features["head"], batch.heatmaps))
+    g = ihta.head(keypoint_features(batch.features["head"], batch.maps["xy"]))
     pairs = [(g[s] - g[t]).square().mean() for s in (0, 1) for t in (2, 3, 4)]
     torch.testing.assert_close(terms["loss_align"], torch.stack(pairs).mean())
     assert terms["positive_share"] == 1
@@ -218,7 +218,7 @@ def test_readout_error_counts_labelled_joints_only():
     ihta = make_ihta(readout_weight=2.0).eval()
     batch = make_batch(source=2, target_labeled=1, target_unlabeled=1)
     terms = ihta(batch)
-    g = ihta.head(keypoint_features(batch.features["head"], batch.heatmaps))
+    g = ihta.head(keypoint_features(batch.features["head"], batch.maps["xy"]))
     read = ihta.head.readout(g).detach().double().numpy()
     total, count = 0.0, 0.0
     for i in range(3):
@@ -240,12 +240,12 @@ def test_the_readout_keeps_the_topology_from_collapsing():
         torch.manual_seed(0)
         ihta = make_ihta(readout_weight=readout_weight)
         batch = make_batch(source=8, target_unlabeled=8)
-        batch.heatmaps = batch.heatmaps.detach()
+        batch.maps["xy"] = batch.maps["xy"].detach()
         for i, sample in enumerate(batch.data_samples[:8]):
             sample.gt_instance_labels.keypoint_weights.fill_(1.0)
             # features tell the pose: they are the labels' own heatmaps
-            batch.heatmaps[i] = sample.gt_fields.heatmaps
-        batch.features["head"] = batch.heatmaps[:, :8].detach()
+            batch.maps["xy"][i] = sample.gt_fields.heatmaps
+        batch.features["head"] = batch.maps["xy"][:, :8].detach()
         optimizer = torch.optim.Adam(ihta.parameters(), lr=1e-2)
         for _ in range(120):
             optimizer.zero_grad()

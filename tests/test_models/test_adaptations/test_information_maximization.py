@@ -12,16 +12,16 @@ from mmpose_da.structures import DomainBatch
 def make_batch(**counts):
     images, samples = tiny_batch(**counts)
     heatmaps = torch.rand(len(samples), 16, 16, 16, requires_grad=True)
-    return DomainBatch(samples, images, heatmaps=heatmaps)
+    return DomainBatch(samples, images, maps=dict(xy=heatmaps))
 
 
 def test_acts_on_unlabelled_target_images_alone():
     batch = make_batch(source=2, target_labeled=1, target_unlabeled=3)
     terms = InformationMaximization()(batch)
-    expected = InfoMaxLoss()(batch.heatmaps[3:])
+    expected = InfoMaxLoss()(batch.maps["xy"][3:])
     torch.testing.assert_close(terms, expected)
     terms["loss"].backward()
-    has_gradient = batch.heatmaps.grad.flatten(1).any(1)
+    has_gradient = batch.maps["xy"].grad.flatten(1).any(1)
     assert has_gradient.tolist() == [False, False, False, True, True, True]
 
 
@@ -30,7 +30,7 @@ def test_the_weight_is_that_of_the_loss_and_not_of_its_parts():
     loss = dict(type="InfoMaxLoss", temperature=0.1, diversity_weight=0.5)
     cfg = dict(type="InformationMaximization", weight=0.2, loss=loss)
     terms = MODELS.build(cfg)(batch)
-    expected = InfoMaxLoss(0.1, 0.5)(batch.heatmaps)
+    expected = InfoMaxLoss(0.1, 0.5)(batch.maps["xy"])
     torch.testing.assert_close(terms["loss"], 0.2 * expected["loss"])
     for part in ("entropy", "diversity"):
         assert terms[part] == expected[part]

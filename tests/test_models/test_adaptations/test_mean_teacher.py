@@ -60,6 +60,14 @@ def spotted(adaptation, teacher, *points):
     return DomainBatch(samples, images)
 
 
+def pseudo_heatmaps_of(teacher, batch):
+    """What the student's heatmaps (u, 16, 16, 16) are compared with."""
+    pseudo = batch.pseudo
+    if pseudo.heatmaps is not None:
+        return pseudo.heatmaps
+    return gaussian_heatmaps(pseudo.points, (16, 16), teacher.sigma)
+
+
 # The average
 
 
@@ -150,7 +158,7 @@ def test_pseudo_heatmaps_are_where_the_student_sees_the_joints(pseudo_heatmaps):
     teacher.prepare(batch)
     # The joints 0, 1, 2 are the right leg's, and 5, 4, 3 the left's.
     shown, _ = heatmap_peaks(batch.images[2:])
-    taught, _ = heatmap_peaks(batch.pseudo_heatmaps)
+    taught, _ = heatmap_peaks(pseudo_heatmaps_of(teacher, batch))
     right = torch.isclose(taught[:, :3], shown / 4, atol=0.4).all(dim=2)
     left = torch.isclose(taught[:, [5, 4, 3]], shown / 4, atol=0.4).all(dim=2)
     assert (right.all(dim=1) ^ left.all(dim=1)).all()
@@ -162,17 +170,17 @@ def test_pseudo_heatmaps_are_where_the_student_sees_the_joints(pseudo_heatmaps):
     if pseudo_heatmaps == "gaussian":
         expected = gaussian_heatmaps(taught[at, side], (16, 16), sigma=1.0)
         torch.testing.assert_close(
-            batch.pseudo_heatmaps[at, side], expected, atol=0.05, rtol=0
+            pseudo_heatmaps_of(teacher, batch)[at, side], expected, atol=0.05, rtol=0
         )
     else:
-        assert (batch.pseudo_heatmaps[:, 6:] == 0).all()
+        assert (batch.pseudo.heatmaps[:, 6:] == 0).all()
 
 
-def test_way_between_heatmaps_follows_the_codec():
+def test_matrices_between_grids_follow_the_codec():
     model, teacher = make_model()
     matrix = torch.tensor([[[0.9, -0.4, 12.0], [0.3, 1.1, -6.0], [0, 0, 1]]])
     points = torch.rand(1, 4, 2) * 16
-    ours = warp_points(points, teacher._between_heatmaps(matrix))
+    ours = warp_points(points, teacher._between_grids(matrix))
     scale = torch.as_tensor(model.head.decoder.scale_factor)
     torch.testing.assert_close(ours, warp_points(points * scale, matrix) / scale)
 
@@ -182,10 +190,10 @@ def test_threshold_decides_joint_by_joint():
     middle = torch.full((3, 2), 32.0)
     batch = spotted(teacher, Spots(first=6, height=0.5), middle, middle)
     teacher.prepare(batch)
-    assert batch.pseudo_weights.sum() == 0
+    assert batch.pseudo.weights.sum() == 0
     teacher.average.module.height = 0.7
     teacher.prepare(batch)
-    assert batch.pseudo_weights.nonzero()[:, 1].tolist() == [6, 7, 8] * 2
+    assert batch.pseudo.weights.nonzero()[:, 1].tolist() == [6, 7, 8] * 2
 
 
 def test_joints_that_are_taught_are_hidden_where_the_student_sees_them():
@@ -200,7 +208,7 @@ def test_joints_that_are_taught_are_hidden_where_the_student_sees_them():
     place = torch.tensor([[20.0, 36.0]]).expand(3, 2)
     batch = spotted(teacher, Spots(first=6), place, place)
     teacher.prepare(batch)
-    assert torch.equal(given["candidates"], batch.pseudo_weights > 0)
+    assert torch.equal(given["candidates"], batch.pseudo.weights > 0)
     assert given["candidates"].sum(1).tolist() == [3, 3]
     found = given["points"][:, 6:9]  # in pixels of the image
     torch.testing.assert_close(found, place.expand(2, 3, 2), atol=0.5, rtol=0)
@@ -227,12 +235,12 @@ def test_confidence_goes_with_the_joint_into_a_mirrored_view():
     batch = spotted(teacher, Spots(first=0), middle)
     teacher.prepare(batch)
     # The right leg, 0 to 2, is sure; in the mirror it is the left one, 3 to 5.
-    assert batch.pseudo_weights[0].nonzero().flatten().tolist() == [3, 4, 5]
+    assert batch.pseudo.weights[0].nonzero().flatten().tolist() == [3, 4, 5]
 
 
 def test_inside_means_inside_of_a_map_that_is_not_square():
     points = torch.tensor([[[10.0, 20.0], [20.0, 10.0], [15.0, 31.0], [15.5, 3.0]]])
-    assert _is_inside(points, (32, 16)).tolist() == [[True, False, True, False]]
+    assert _is_inside(points, (15, 31)).tolist() == [[True, False, True, False]]
 
 
 def test_joints_that_leave_the_student_s_view_are_not_taught():
@@ -242,7 +250,7 @@ def test_joints_that_leave_the_student_s_view_are_not_taught():
     points = torch.tensor([[32.0, 32.0], [4.0, 32.0], [34.0, 60.0]])
     batch = spotted(teacher, Spots(first=7), points)
     teacher.prepare(batch)
-    assert batch.pseudo_weights[0].nonzero().flatten().tolist() == [7]
+    assert batch.pseudo.weights[0].nonzero().flatten().tolist() == [7]
 
 
 def test_teacher_sees_the_images_made_for_it():
@@ -252,7 +260,7 @@ def test_teacher_sees_the_images_made_for_it():
     batch.teacher_images = gaussian_heatmaps(there[None], (64, 64), sigma=4)
     before = batch.images.clone()
     teacher.prepare(batch)
-    taught, _ = heatmap_peaks(batch.pseudo_heatmaps)
+    taught, _ = heatmap_peaks(pseudo_heatmaps_of(teacher, batch))
     torch.testing.assert_close(taught[0, 6:9], there / 4)
     torch.testing.assert_close(batch.images, before)
 

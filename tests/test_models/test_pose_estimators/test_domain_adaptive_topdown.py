@@ -32,7 +32,7 @@ class Probe(Adaptation):
 
     def loss(self, batch):
         self.batch = batch
-        return dict(loss=batch.heatmaps.mean(), size=torch.tensor(len(batch)))
+        return dict(loss=batch.maps["xy"].mean(), size=torch.tensor(len(batch)))
 
 
 def expected_pose_losses(model, images, samples, start, stop):
@@ -68,8 +68,8 @@ def test_adaptations_see_what_the_head_saw_and_are_weighted():
     seen = model.adaptations["probe"].batch
     own = model.extract_feat(images)[-1]
     torch.testing.assert_close(seen.features["head"], 2 * own)
-    torch.testing.assert_close(seen.heatmaps, model.head.forward((2 * own,)))
-    torch.testing.assert_close(losses["probe.loss"], 0.5 * seen.heatmaps.mean())
+    torch.testing.assert_close(seen.maps["xy"], model.head.forward((2 * own,)))
+    torch.testing.assert_close(losses["probe.loss"], 0.5 * seen.maps["xy"].mean())
     assert losses["probe.size"] == 4  # not a loss: not weighted
 
 
@@ -142,7 +142,7 @@ def test_features_of_the_head_can_be_tapped():
     assert torch.isfinite(losses["ihta.loss_align"])
     seen = model.adaptations["probe"].batch
     torch.testing.assert_close(
-        model.head.final_layer(seen.features["head.deconv_layers"]), seen.heatmaps
+        model.head.final_layer(seen.features["head.deconv_layers"]), seen.maps["xy"]
     )
 
 

@@ -1,0 +1,273 @@
+"""What the raw output of MMPose's heads means to adaptations."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from mmpose.models.heads import (
+    CPMHead,
+    DSNTHead,
+    HeatmapHead,
+    IntegralRegressionHead,
+    MSPNHead,
+    RegressionHead,
+    RLEHead,
+    RTMCCHead,
+    SimCCHead,
+)
+from torch import Tensor, nn
+
+from ...structures import Pseudo
+from ..layers import gaussian_heatmaps, heatmap_peaks
+
+
+class HeadOutputs(ABC):
+    """How to read a kind of head, and how to teach it points.
+
+    Points are in units of the head's own grid: pixels of a heatmap, bins of a SimCC
+    vector, shares of the input's width and height. :attr:`scale` converts them to
+    pixels of the input.
+
+    Args:
+        head (nn.Module): A head with a decoder. It is not changed.
+    """
+
+    #: Whether the output has a 2D heatmap of every joint.
+    has_maps = False
+
+    def __init__(self, head: nn.Module) -> None:
+        self.head = head
+
+    @property
+    @abstractmethod
+    def scale(self) -> tuple[float, float]:
+        """Input pixels per grid unit, in x and y."""
+
+    def maps(self, outputs: object) -> dict[str, Tensor]:
+        """Heatmaps (B, K, h, w) by plane, ``'xy'`` for a 2D head; none without maps."""
+        return {}
+
+    @abstractmethod
+    def last(self, outputs: object) -> tuple[float, float]:
+        """The largest x and y of a point inside the input, in grid units."""
+
+    @abstractmethod
+    def points(self, outputs: object) -> tuple[Tensor, Tensor]:
+        """The joints that an output shows.
+
+        Returns:
+            tuple[Tensor, Tensor]: Points (B, K, 2), x first, and confidence (B, K).
+        """
+
+    @abstractmethod
+    def pseudo_loss(
+        self, outputs: object, pseudo: Pseudo, sigma: float, loss: nn.Module
+    ) -> Tensor:
+        """The loss of an output that is taught pseudo-labels.
+
+        Args:
+            outputs (Tensor | tuple | list): The student's output for u images.
+            pseudo (Pseudo): Their pseudo-labels.
+            sigma (float): Standard deviation of a Gaussian pseudo heatmap, in pixels.
+            loss (nn.Module): The loss of heatmaps, pseudo heatmaps (u, K, h, w) and
+                weights (u, K). Heads without heatmaps use their own loss instead.
+
+        Returns:
+            Tensor: A scalar.
+        """
+
+
+class HeatmapOutputs(HeadOutputs):
+    """Heatmaps of one stage, or a list of those of several stages.
+
+    Points are read off the last stage; all stages are taught.
+    """
+
+    has_maps = True
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        x, y = self.head.decoder.scale_factor
+        return float(x), float(y)
+
+    @staticmethod
+    def _stages(outputs: Tensor | list[Tensor]) -> list[Tensor]:
+        return [outputs] if isinstance(outputs, Tensor) else list(outputs)
+
+    def maps(self, outputs: Tensor | list[Tensor]) -> dict[str, Tensor]:
+        return dict(xy=self._stages(outputs)[-1])
+
+    def last(self, outputs: Tensor | list[Tensor]) -> tuple[float, float]:
+        height, width = self._stages(outputs)[-1].shape[2:]
+        return width - 1, height - 1
+
+    def points(self, outputs: Tensor | list[Tensor]) -> tuple[Tensor, Tensor]:
+        return heatmap_peaks(self._stages(outputs)[-1])
+
+    def pseudo_loss(
+        self,
+        outputs: Tensor | list[Tensor],
+        pseudo: Pseudo,
+        sigma: float,
+        loss: nn.Module,
+    ) -> Tensor:
+        stages = self._stages(outputs)
+        target = pseudo.heatmaps
+        if target is None:
+            target = gaussian_heatmaps(pseudo.points, stages[-1].shape[2:], sigma)
+        return sum(loss(stage, target, pseudo.weights) for stage in stages)
+
+
+class SimCCOutputs(HeadOutputs):
+    """Vectors of bins in x and in y (Li et al., "SimCC", ECCV 2022).
+
+    The confidence is the lower of the two peaks, as in MMPose.
+    """
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__(head)
+        if head.decoder.smoothing_type != "gaussian":
+            raise ValueError(
+                "pseudo-labels for SimCC need smoothing_type='gaussian' in the codec, "
+                f"not '{head.decoder.smoothing_type}'"
+            )
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        return (1 / self.head.decoder.simcc_split_ratio,) * 2
+
+    def last(self, outputs: tuple[Tensor, Tensor]) -> tuple[float, float]:
+        x, y = outputs
+        return x.shape[-1] - 1, y.shape[-1] - 1
+
+    def points(self, outputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        (x_peak, x), (y_peak, y) = (vector.max(dim=-1) for vector in outputs)
+        return torch.stack([x, y], -1).to(x_peak), torch.minimum(x_peak, y_peak)
+
+    def targets(self, outputs: tuple[Tensor, Tensor], points: Tensor) -> tuple:
+        """Gaussian vectors (u, K, W), (u, K, H) around points, as the codec makes."""
+        codec, vectors = self.head.decoder, []
+        for axis, output in enumerate(outputs):
+            sigma = float(codec.sigma[axis])
+            bins = torch.arange(output.shape[-1], device=points.device)
+            square = (bins - points[..., axis, None]).square()
+            vector = torch.exp(-square / (2 * sigma**2))
+            if codec.normalize:
+                vector = vector / (sigma * (2 * torch.pi) ** 0.5)
+            vectors.append(vector)
+        return tuple(vectors)
+
+    def pseudo_loss(
+        self,
+        outputs: tuple[Tensor, Tensor],
+        pseudo: Pseudo,
+        sigma: float,
+        loss: nn.Module,
+    ) -> Tensor:
+        targets = self.targets(outputs, pseudo.points)
+        return self.head.loss_module(outputs, targets, pseudo.weights)
+
+
+class CoordinateOutputs(HeadOutputs):
+    """Coordinates (B, K, 2) as shares of the input's width and height.
+
+    They have no confidence, so that all joints are equally sure.
+    """
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        codec = self.head.decoder
+        width, height = getattr(codec, "keypoint_codec", codec).input_size
+        return float(width), float(height)
+
+    def last(self, outputs: object) -> tuple[float, float]:
+        width, height = self.scale
+        return (width - 1) / width, (height - 1) / height
+
+    def points(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        return outputs[..., :2], torch.ones_like(outputs[..., 0])
+
+    def pseudo_loss(
+        self, outputs: Tensor, pseudo: Pseudo, sigma: float, loss: nn.Module
+    ) -> Tensor:
+        return self.head.loss_module(outputs, pseudo.points, pseudo.weights[..., None])
+
+
+class RLEOutputs(CoordinateOutputs):
+    """Coordinates and their deviations (B, K, 4) (Li et al., "RLE", ICCV 2021).
+
+    The confidence is 1 minus the mean deviation, as in MMPose.
+    """
+
+    def points(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        return outputs[..., :2], 1 - outputs[..., 2:4].sigmoid().mean(-1)
+
+    def pseudo_loss(
+        self, outputs: Tensor, pseudo: Pseudo, sigma: float, loss: nn.Module
+    ) -> Tensor:
+        return self.head.loss_module(
+            outputs[..., :2],
+            outputs[..., 2:4],
+            pseudo.points,
+            pseudo.weights[..., None],
+        )
+
+
+class IntegralOutputs(CoordinateOutputs):
+    """Coordinates that are the mean of a heatmap (Sun et al., ECCV 2018).
+
+    The confidence is the heatmap's peak, which is high where the heatmap is narrow.
+    """
+
+    def points(self, outputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        coordinates, heatmaps = outputs
+        return coordinates, heatmaps.flatten(2).amax(-1)
+
+    def pseudo_loss(
+        self,
+        outputs: tuple[Tensor, Tensor],
+        pseudo: Pseudo,
+        sigma: float,
+        loss: nn.Module,
+    ) -> Tensor:
+        coordinates, _ = outputs
+        return self.head.loss_module(coordinates, pseudo.points, pseudo.weights)
+
+
+class DSNTOutputs(IntegralOutputs):
+    """The same with a loss of the heatmap beside that of the coordinates."""
+
+    def pseudo_loss(
+        self,
+        outputs: tuple[Tensor, Tensor],
+        pseudo: Pseudo,
+        sigma: float,
+        loss: nn.Module,
+    ) -> Tensor:
+        height, width = outputs[1].shape[2:]
+        grid = pseudo.points * pseudo.points.new_tensor([width, height])
+        target = gaussian_heatmaps(grid, (height, width), sigma)
+        terms = self.head.loss_module(
+            list(outputs), [pseudo.points, target], pseudo.weights
+        )
+        return sum(terms)
+
+
+#: Heads with the class that reads them, the most special first.
+KINDS = (
+    (DSNTHead, DSNTOutputs),
+    (IntegralRegressionHead, IntegralOutputs),
+    (RLEHead, RLEOutputs),
+    (RegressionHead, CoordinateOutputs),
+    ((SimCCHead, RTMCCHead), SimCCOutputs),
+    ((HeatmapHead, CPMHead, MSPNHead), HeatmapOutputs),
+)
+
+
+def head_outputs(head: nn.Module) -> HeadOutputs | None:
+    """What reads the output of a head; None for a head of another kind."""
+    for heads, kind in KINDS:
+        if isinstance(head, heads) and getattr(head, "decoder", None) is not None:
+            return kind(head)
+    return None

@@ -1,0 +1,33 @@
+"""Nested lists and tuples of tensors, as backbones and heads return them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from torch import Tensor
+
+Tree = TypeVar("Tree")
+
+
+def map_tensors(function: Callable[[Tensor], Tensor], tree: Tree) -> Tree:
+    """Apply a function to every tensor of a tree, and keep its structure."""
+    if isinstance(tree, Tensor):
+        return function(tree)
+    return type(tree)(map_tensors(function, part) for part in tree)
+
+
+def tensors(tree: Tree) -> Iterator[Tensor]:
+    """The tensors of a tree, from the first to the last."""
+    if isinstance(tree, Tensor):
+        yield tree
+    else:
+        for part in tree:
+            yield from tensors(part)
+
+
+def replace_last(tree: Tree, tensor: Tensor) -> Tree:
+    """A copy of a tree with another last tensor."""
+    if isinstance(tree, Tensor):
+        return tensor
+    return type(tree)([*tree[:-1], replace_last(tree[-1], tensor)])
