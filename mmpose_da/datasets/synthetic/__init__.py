@@ -1,9 +1,9 @@
-"""People who are posed and rendered: two domains of images with known joints.
+"""Rendered people: two domains of synthetic images with known joints.
 
-A body (:mod:`.skeleton`) takes a pose (:mod:`.poses`), is dressed (:mod:`.appearance`)
-and seen by a camera (:mod:`.camera`); :mod:`.renderer` and :mod:`.scenery` make the
-image; :mod:`.domains` says what the images of a domain have in common, and
-:mod:`.writer` makes a data set of them.
+A body (:mod:`.skeleton`) takes a pose (:mod:`.poses`), is dressed (:mod:`.appearance`),
+and is seen by a camera (:mod:`.camera`). :mod:`.renderer` and :mod:`.scenery` draw the
+image. :mod:`.domains` defines what the images of a domain have in common, and
+:mod:`.writer` writes a dataset of them.
 """
 
 from .camera import Camera, sample_camera

@@ -1,7 +1,7 @@
-"""What people look like: skin, hair, clothes and shoes, from joints to limbs to draw.
+"""Appearance of people: builds limbs with skin, hair, clothes, and shoes from joints.
 
-Lengths are metres of a person of ``REFERENCE_HEIGHT``, and grow with the person; those
-of the head are in lengths of the head (from the upper neck to its top).
+Lengths are in meters for a person of ``REFERENCE_HEIGHT`` and scale with the person.
+Lengths of the head are in head lengths (from the upper neck to the top of the head).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HAIR_TONES = np.array(
 TOP_PATTERNS = ("hoops", "stripes", "checks", "gradient", "logo")
 LEG_PATTERNS = ("stripes", "checks", "gradient")
 
-#: How thick the body is about a joint; what hides a joint is nearer than that.
+#: Radius of the body around each joint; what hides a joint is in front of it.
 JOINT_RADII: dict[str, float] = dict(
     shoulder=0.065,
     elbow=0.042,
@@ -50,16 +50,18 @@ JOINT_RADII: dict[str, float] = dict(
 
 @dataclass(frozen=True)
 class Wardrobe:
-    """What the people of a domain wear: ranges and probabilities.
+    """What the people of a domain wear, as ranges and probabilities.
 
     Args:
-        saturation, brightness (tuple): Of the clothes' colours, within 0 to 1.
+        saturation, brightness (tuple): Of the colors of the clothes, within 0 to 1.
         top_pattern, leg_pattern (float): Probability of a pattern.
-        sleeves (tuple): 0 is none, 1 reaches the elbow, 2 the wrist.
-        legs (tuple): The trousers: 0 is none, 1 reaches the knee, 2 the ankle.
-        looseness (tuple): Factor of the limbs' radii under clothes.
+        sleeves (tuple): Length of the sleeves: 0 is none, 1 reaches the elbow, 2 the
+            wrist.
+        legs (tuple): Length of the trousers: 0 is none, 1 reaches the knee, 2 the
+            ankle.
+        looseness (tuple): Factor on the radii of limbs under clothes.
         skirt, long_hair, bald, hat, backpack (float): Probabilities.
-        dark_hair (float): 1 makes all hair black, 0 takes all tones alike.
+        dark_hair (float): 1 makes all hair black, 0 makes all tones equally likely.
     """
 
     saturation: Range = (0.3, 0.6)
@@ -79,7 +81,7 @@ class Wardrobe:
 
 @dataclass(frozen=True)
 class Outfit:
-    """One person's looks; lengths of sleeves and legs as in :class:`Wardrobe`."""
+    """Appearance of one person; lengths of sleeves and legs as in :class:`Wardrobe`."""
 
     skin: Material
     hair: Material
@@ -100,7 +102,7 @@ class Outfit:
 def sample_color(
     rng: np.random.Generator, saturation: Range, brightness: Range
 ) -> Color:
-    """A BGR colour of any hue."""
+    """Sample a BGR color of any hue."""
     rgb = colorsys.hsv_to_rgb(
         rng.random(), rng.uniform(*saturation), rng.uniform(*brightness)
     )
@@ -108,8 +110,11 @@ def sample_color(
 
 
 def sample_outfit(rng: np.random.Generator, wardrobe: Wardrobe) -> Outfit:
-    """Draws the looks of a person; all that is drawn, whether it is used or not, so
-    that changing one knob leaves the rest as it was."""
+    """Sample the appearance of a person.
+
+    Everything is sampled, whether it is used or not, so that changing one parameter
+    leaves the rest unchanged.
+    """
 
     def cloth(pattern: float, patterns: tuple[str, ...], period: Range) -> Material:
         base, accent = (
@@ -142,22 +147,22 @@ def sample_outfit(rng: np.random.Generator, wardrobe: Wardrobe) -> Outfit:
 
 
 def joint_radii(body: Body) -> np.ndarray:
-    """(J,) how thick the body is about each joint, in metres."""
+    """Return the radius of the body around each joint, (J,), in meters."""
     radii = [JOINT_RADII.get(n, JOINT_RADII.get(n.split("_")[-1])) for n in JOINT_NAMES]
     return np.array(radii) * body.height / REFERENCE_HEIGHT
 
 
 def dress(body: Body, joints: np.ndarray, outfit: Outfit) -> list[Limb]:
-    """The limbs to draw for a person.
+    """Build the limbs to draw for a person.
 
     Args:
         body (Body): The proportions.
-        joints (np.ndarray): (J, 3) where the joints are, in any right-handed frame;
-            the limbs are in the same one.
-        outfit (Outfit): The looks.
+        joints (np.ndarray): Joint positions (J, 3) in any right-handed frame. The limbs
+            are in the same frame.
+        outfit (Outfit): The appearance.
 
     Returns:
-        list[Limb]: Torso, arms, legs, head and what is worn.
+        list[Limb]: Torso, arms, legs, head, and what the person wears.
     """
     point = {name: joints[i] for name, i in JOINT_IDS.items()}
     scale = body.height / REFERENCE_HEIGHT
@@ -169,7 +174,7 @@ def dress(body: Body, joints: np.ndarray, outfit: Outfit) -> list[Limb]:
 
 
 def _between(tones: np.ndarray, share: float) -> Color:
-    """The colour at a share, 0 to 1, of the way through a list of tones."""
+    """Interpolate a list of tones at a position from 0 to 1."""
     at = np.linspace(0, 1, len(tones))
     return tuple(float(np.interp(share, at, channel)) for channel in tones.T)
 
@@ -227,7 +232,7 @@ def _torso(
         )
     if outfit.skirt:
         thighs = (point["left_knee"] + point["right_knee"]) / 2 - pelvis
-        # Over thighs that are lifted it lies flat instead of standing out.
+        # Over lifted thighs, the skirt lies flat instead of standing out.
         hanging = max(float(_unit(thighs) @ -_unit(spine)), 0.0)
         limbs.append(
             Limb(
@@ -242,7 +247,7 @@ def _torso(
             )
         )
     if outfit.backpack:
-        back = -np.cross(hips, spine)  # away from where the person looks
+        back = -np.cross(hips, spine)  # points behind the person
         offset = _unit(back) * 0.15 * size
         limbs.append(
             Limb(
@@ -330,7 +335,7 @@ def _leg(
 
 
 def _covers(reach: float, looseness: float) -> tuple[float, float]:
-    """Factors of the radii of a limb's two parts under clothes that reach so far."""
+    """Return radius factors of a limb's two parts, given the reach of the clothes."""
     return tuple(looseness if reach >= part else 1.0 for part in (0.8, 1.6))
 
 

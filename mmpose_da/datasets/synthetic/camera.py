@@ -1,4 +1,4 @@
-"""The camera that looks at a person."""
+"""A pinhole camera, and the sampling of its views of a person."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: The person is at most so far from the middle of the image, in image sides.
+#: Maximum offset of the person from the image center, in image sides.
 MAX_SHIFT = 0.06
-#: The least distance from the camera to a joint, in metres.
+#: Minimum distance from the camera to a joint, in meters.
 MIN_DEPTH = 0.2
 
 Range = tuple[float, float]
@@ -18,11 +18,11 @@ Range = tuple[float, float]
 class Camera:
     """A pinhole camera with OpenCV's axes: x right, y down, z forward.
 
-    A pixel's centre has integer coordinates: (0, 0) is the middle of the first one.
+    Pixel centers have integer coordinates: (0, 0) is the center of the first pixel.
 
     Attributes:
         rotation (np.ndarray): (3, 3), from the world's axes to the camera's.
-        translation (np.ndarray): (3,), metres; the world's origin in the camera frame.
+        translation (np.ndarray): (3,), the world origin in the camera frame, in meters.
         focal (float): Focal length in pixels.
         center (np.ndarray): (2,), where the optical axis meets the image, in pixels.
     """
@@ -33,11 +33,11 @@ class Camera:
     center: np.ndarray
 
     def to_camera(self, points: np.ndarray) -> np.ndarray:
-        """Take points (N, 3) of the world to the camera frame, in metres."""
+        """Transform world points (N, 3) to the camera frame, in meters."""
         return points @ self.rotation.T + self.translation
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Where points (N, 3) of the world are in the image, (N, 2) in pixels."""
+        """Project world points (N, 3) to the image, (N, 2) in pixels."""
         points = self.to_camera(points)
         return self.focal * points[:, :2] / points[:, 2:] + self.center
 
@@ -52,19 +52,19 @@ def sample_camera(
     distance: Range = (4.0, 4.0),
     fill: Range = (0.8, 0.8),
 ) -> Camera:
-    """Draw a camera that looks at a person.
+    """Sample a camera that looks at a person.
 
-    The focal length makes the longer side of the box of all joints fill the wanted
-    share of the image. The box is somewhat off the middle, and within the image.
+    The focal length makes the longer side of the bounding box of all joints fill the
+    requested share of the image. The box is slightly off center, but within the image.
 
     Args:
-        rng (np.random.Generator): Where the ranges are drawn from, uniformly.
-        joints (np.ndarray): (J, 3), the person's joints in the world, in metres.
+        rng (np.random.Generator): Random generator. Ranges are sampled uniformly.
+        joints (np.ndarray): (J, 3), the person's joints in the world, in meters.
         size (int): Side of the image in pixels.
-        azimuth (tuple): Degrees; 0 sees the front, 90 the person's left side.
+        azimuth (tuple): Degrees; 0 shows the front, 90 the person's left side.
         elevation (tuple): Degrees; positive looks down from above.
-        roll (tuple): Degrees by which the image is turned clockwise.
-        distance (tuple): Metres from the camera to the middle of the joints.
+        roll (tuple): Degrees by which the image is rotated clockwise.
+        distance (tuple): Meters from the camera to the middle of the joints.
         fill (tuple): Longer side of the joints' box, in image sides; at most 1.
 
     Raises:
@@ -88,15 +88,18 @@ def sample_camera(
     slopes = points[:, :2] / points[:, 2:]
     low, high = slopes.min(axis=0), slopes.max(axis=0)
     focal = rng.uniform(*fill) * size / (high - low).max()
-    room = (size - focal * (high - low)) / 2  # to each side, when in the middle
+    room = (size - focal * (high - low)) / 2  # to each side, if centered
     shift = np.minimum(room, MAX_SHIFT * size) * rng.uniform(-1, 1, size=2)
-    # The image reaches from -0.5 to size - 0.5.
+    # The image extends from -0.5 to size - 0.5.
     center = (size - 1) / 2 - focal * (low + high) / 2 + shift
     return Camera(rotation, translation, float(focal), center)
 
 
 def _look_rotation(azimuth: float, elevation: float, roll: float) -> np.ndarray:
-    """Rotation (3, 3) from the world to a camera that looks at its origin; radians."""
+    """Return the rotation (3, 3) from the world to a camera that looks at its origin.
+
+    All angles are in radians.
+    """
     forward = -np.array(
         [
             np.cos(elevation) * np.sin(azimuth),
@@ -104,7 +107,7 @@ def _look_rotation(azimuth: float, elevation: float, roll: float) -> np.ndarray:
             np.cos(elevation) * np.cos(azimuth),
         ]
     )
-    # Not the cross product with "up", which has no answer when looking straight down.
+    # A cross product with "up" would be undefined when looking straight down.
     right = np.array([np.cos(azimuth), 0.0, -np.sin(azimuth)])
     down = np.cross(forward, right)
     cos, sin = np.cos(roll), np.sin(roll)

@@ -1,7 +1,7 @@
-"""Everything in an image but its people: backdrops, light, occluders, and the sensor.
+"""Everything in an image except people: backdrop, light, occluders, and sensor.
 
-Images are float32 BGR in [0, 1], (S, S, 3). Lengths that are given in pixels are those
-of an image with a side of ``REFERENCE_SIZE``, and grow with the image.
+Images are float32 BGR in [0, 1], (S, S, 3). Lengths in pixels refer to an image with a
+side of ``REFERENCE_SIZE`` and scale with the image.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from .renderer import Light
 from .skeleton import JOINT_IDS
 
 REFERENCE_SIZE = 160
-# How often an occluder that covers too much is drawn anew.
+# Number of attempts to draw an occluder that does not cover too much.
 OCCLUDER_ATTEMPTS = 4
 UP = np.array([0.0, 1.0, 0.0])
-#: How thick limbs are as seen by the ground: (start, end, radius in metres).
+#: Limbs that cast a shadow on the ground: (start, end, radius in meters).
 SHADOW_LIMBS = (
     ("pelvis", "thorax", 0.14),
     ("upper_neck", "head_top", 0.08),
@@ -43,16 +43,16 @@ class Scene:
     """What is behind the people.
 
     Args:
-        saturation, brightness (tuple): Of the wall's and the floor's colours.
-        gradient (tuple): By how much brightness falls or rises from top to bottom.
+        saturation, brightness (tuple): Of the colors of the wall and the floor.
+        gradient (tuple): How much brightness falls or rises from top to bottom.
         vignette (tuple): How much darker the corners are.
-        floor (tuple): Metres from the person to where the floor ends.
-        floor_contrast (tuple): By how much wall and floor differ, 0 to 1.
+        floor (tuple): Meters from the person to where the floor ends.
+        floor_contrast (tuple): How much wall and floor differ, 0 to 1.
         texture (tuple): Contrast of the noise on all surfaces.
-        clutter (tuple): Least and greatest number of shapes.
-        clutter_contrast (tuple): How far the shapes' colours are from the wall's, 0 to
-            1.
-        defocus (tuple): Pixels, sigma of the blur.
+        clutter (tuple): Minimum and maximum number of shapes.
+        clutter_contrast (tuple): How much the colors of the shapes differ from the
+            wall's, 0 to 1.
+        defocus (tuple): Sigma of the blur in pixels.
     """
 
     saturation: Range = (0.0, 0.25)
@@ -75,9 +75,9 @@ class Lighting:
         azimuth (tuple): Degrees; 0 comes from behind the viewer, 90 from the right.
         elevation (tuple): Degrees above the horizon.
         strength, ambient (tuple): As in :class:`~.renderer.Light`.
-        tint (tuple): Saturation of the light's colour.
+        tint (tuple): Saturation of the color of the light.
         shadow (tuple): Darkness of the shadow on the ground, 0 to 1.
-        unevenness (tuple): How much of the light patches of shade take away, 0 to 1.
+        unevenness (tuple): How much light is missing in patches of shade, 0 to 1.
     """
 
     azimuth: Range = (-50.0, 50.0)
@@ -94,10 +94,11 @@ class Occluders:
     """What stands in front of people.
 
     Args:
-        probability (float): Of one occluder in the image.
-        size (tuple): Of its shorter side, in sides of the person's box.
-        most (float): Share of the person that it covers at most. One that would cover
-            more is drawn anew a few times, and then left out.
+        probability (float): Probability of an occluder in an image.
+        size (tuple): Thickness of the occluder, relative to the longer side of the
+            person's box.
+        most (float): Maximum share of the person that it covers. An occluder that would
+            cover more is redrawn a few times and then left out.
     """
 
     probability: float = 0.0
@@ -107,17 +108,17 @@ class Occluders:
 
 @dataclass(frozen=True)
 class Sensor:
-    """What the camera does to the picture.
+    """What the camera does to the image.
 
     Args:
-        gain (tuple): Factor of the brightness.
-        gamma (tuple): Exponent of the brightness.
-        cast (float): Greatest relative change of each colour channel.
-        blur (tuple): Pixels, sigma of the blur of the whole image.
+        gain (tuple): Brightness factor.
+        gamma (tuple): Brightness exponent.
+        cast (float): Maximum relative change of each color channel.
+        blur (tuple): Sigma of the blur of the whole image, in pixels.
         motion (float): Probability of motion blur.
-        motion_length (tuple): Its length in pixels.
+        motion_length (tuple): Length of the motion blur in pixels.
         noise (tuple): Sigma of the noise of each pixel.
-        jpeg (float): Probability of compression.
+        jpeg (float): Probability of JPEG compression.
         quality (tuple): JPEG quality, 1 to 100.
     """
 
@@ -135,11 +136,12 @@ class Sensor:
 def value_noise(
     rng: np.random.Generator, size: int, octaves: tuple[int, ...], channels: int = 1
 ) -> np.ndarray:
-    """Smooth noise: random grids of the given numbers of cells, each finer one with
-    half the weight of the one before.
+    """Generate smooth noise from random grids with the given numbers of cells.
+
+    Each grid has half the weight of the one before.
 
     Returns:
-        np.ndarray: (size, size, channels), about within -1 to 1.
+        np.ndarray: (size, size, channels), roughly within -1 to 1.
     """
     noise = np.zeros((size, size, channels), np.float32)
     for octave, cells in enumerate(octaves):
@@ -151,7 +153,7 @@ def value_noise(
 
 
 def floor_mask(camera: Camera, size: int, behind: float) -> np.ndarray:
-    """Where the ground is seen, if it ends ``behind`` metres behind the person.
+    """Return where the ground is seen if it ends ``behind`` meters behind the person.
 
     Returns:
         np.ndarray: (size, size) float32, 1 on the ground and 0 above it.
@@ -171,13 +173,13 @@ def floor_mask(camera: Camera, size: int, behind: float) -> np.ndarray:
 def sample_backdrop(
     rng: np.random.Generator, scene: Scene, size: int, floor: np.ndarray
 ) -> np.ndarray:
-    """An image of the scene without people.
+    """Sample an image of the scene without people.
 
     Args:
-        rng (np.random.Generator): Source of randomness.
-        scene (Scene): Its ranges.
+        rng (np.random.Generator): Random generator.
+        scene (Scene): Ranges to sample from.
         size (int): Side of the image.
-        floor (np.ndarray): (size, size) of :func:`floor_mask`.
+        floor (np.ndarray): (size, size) mask from :func:`floor_mask`.
 
     Returns:
         np.ndarray: (size, size, 3) float32.
@@ -195,7 +197,7 @@ def sample_backdrop(
         color = np.array(sample_color(rng, (0.0, 0.7), (0.1, 0.95)))
         color = wall + strength * (color - wall)
         CLUTTER[rng.integers(len(CLUTTER))](rng, image, color)
-    # The ground lies in front of what stands on it far away.
+    # The ground covers the lower end of distant shapes that stand on it.
     ground = (1 - 0.7 * contrast) * wall + contrast * (other - 0.3 * wall)
     image += floor[..., None] * (ground - image)
     texture = rng.uniform(*scene.texture)
@@ -268,7 +270,7 @@ def _foliage(rng: np.random.Generator, image: np.ndarray, color: np.ndarray) -> 
 
 
 def _figure(rng: np.random.Generator, image: np.ndarray, color: np.ndarray) -> None:
-    """Rounded bars at random, as long and thick as limbs."""
+    """Draw random rounded bars that are as long and thick as limbs."""
     size = len(image)
     joint = _corner(rng, size)
     for _ in range(rng.integers(2, 5)):
@@ -288,7 +290,7 @@ CLUTTER = (_building, _building, _pole, _polygon, _lines, _foliage, _figure)
 def sample_light(
     rng: np.random.Generator, lighting: Lighting, camera: Camera
 ) -> tuple[Light, np.ndarray]:
-    """A light, and the direction towards it in the world, (3,)."""
+    """Sample a light, and return it with the direction toward it in the world, (3,)."""
     azimuth, elevation = np.radians(
         [rng.uniform(*lighting.azimuth), rng.uniform(*lighting.elevation)]
     )
@@ -309,20 +311,20 @@ def sample_light(
 def ground_shadow(
     joints: np.ndarray, camera: Camera, light: np.ndarray, size: int
 ) -> np.ndarray:
-    """The soft shadow of a person on the ground.
+    """Compute the soft shadow of a person on the ground.
 
     Args:
         joints (np.ndarray): (J, 3) in the world.
-        camera (Camera): Who sees it.
-        light (np.ndarray): (3,) direction towards the light in the world.
+        camera (Camera): The camera.
+        light (np.ndarray): (3,) direction toward the light in the world.
         size (int): Side of the image.
 
     Returns:
-        np.ndarray: (size, size) float32, 0 outside the shadow to 1 in it.
+        np.ndarray: (size, size) float32, from 0 outside the shadow to 1 inside.
     """
     heights = np.maximum(joints[:, 1:2], 0)
     shadow = camera.project(joints - light * heights / max(light[1], 0.2))
-    # Drawn on a coarse grid: it is blurred anyway.
+    # A coarse grid is enough, because the shadow is blurred.
     coarse = max(size // 2, 1)
     mask = np.zeros((coarse, coarse), np.float32)
     per_metre = camera.focal / camera.translation[2] * coarse / size
@@ -337,8 +339,10 @@ def ground_shadow(
 
 
 def light_field(rng: np.random.Generator, unevenness: float, size: int) -> np.ndarray:
-    """Patches of light and shade over the whole image, (size, size, 1): a gradient and
-    blotches, from 1 - ``unevenness`` to 1."""
+    """Sample patches of light and shade over the whole image, (size, size, 1).
+
+    A gradient plus blotches, from 1 - ``unevenness`` to 1.
+    """
     angle = rng.uniform(0, 2 * np.pi)
     rows = np.linspace(-1, 1, size, dtype=np.float32)
     field = np.float32(np.cos(angle)) * rows + np.float32(np.sin(angle)) * rows[:, None]
@@ -349,16 +353,17 @@ def light_field(rng: np.random.Generator, unevenness: float, size: int) -> np.nd
 def sample_occluder(
     rng: np.random.Generator, occluders: Occluders, person: np.ndarray, box: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Something in front of the person, or None.
+    """Sample something in front of the person, or None.
 
     Args:
-        rng (np.random.Generator): Source of randomness.
-        occluders (Occluders): Its ranges.
+        rng (np.random.Generator): Random generator.
+        occluders (Occluders): Ranges to sample from.
         person (np.ndarray): (S, S) share of each pixel that the person covers.
         box (np.ndarray): (4,) the person's box.
 
     Returns:
-        tuple: Colours (S, S, 3) and where they cover the image (S, S), 0 to 1.
+        tuple, optional: Colors (S, S, 3), and where they cover the image (S, S), 0 to
+        1.
     """
     if rng.random() >= occluders.probability:
         return None
@@ -376,8 +381,10 @@ def sample_occluder(
 def _occluder_shape(
     rng: np.random.Generator, sides: Range, size: int, box: np.ndarray
 ) -> np.ndarray:
-    """(size, size) float32, 1 where a box, a pole or foliage is, which is somewhere in
-    the person's box."""
+    """Draw a mask (size, size), float32, that is 1 inside an occluder.
+
+    The occluder is a box, a pole, or foliage, somewhere in the person's box.
+    """
     extent = max(box[2] - box[0], box[3] - box[1])
     thick = max(int(rng.uniform(*sides) * extent), 1)
     x = int(rng.uniform(box[0], box[2]))
@@ -401,14 +408,16 @@ def _occluder_shape(
 
 
 def blur(image: np.ndarray, sigma: float) -> np.ndarray:
-    """The image, blurred by ``sigma`` pixels of the reference size."""
+    """Blur an image by ``sigma`` pixels of the reference size."""
     sigma *= len(image) / REFERENCE_SIZE
     return cv2.GaussianBlur(image, (0, 0), sigma) if sigma > 0.2 else image
 
 
 def motion_blur(image: np.ndarray, length: float, angle: float) -> np.ndarray:
-    """The image, smeared along a direction (radians) over ``length`` pixels of the
-    reference size."""
+    """Blur an image along a direction, by ``length`` pixels of the reference size.
+
+    The angle is in radians.
+    """
     length *= len(image) / REFERENCE_SIZE
     half = int(np.ceil(length / 2))
     grid = np.arange(-half, half + 1)
@@ -421,7 +430,7 @@ def motion_blur(image: np.ndarray, length: float, angle: float) -> np.ndarray:
 
 
 def expose(rng: np.random.Generator, sensor: Sensor, image: np.ndarray) -> np.ndarray:
-    """What the sensor makes of an image: (S, S, 3) float32 to uint8."""
+    """Convert an image to what the sensor records: (S, S, 3) float32 to uint8."""
     gain = rng.uniform(*sensor.gain) * (1 + sensor.cast * rng.uniform(-1, 1, 3))
     image = np.clip(image * gain.astype(np.float32), 0, 1)
     image = cv2.pow(image, rng.uniform(*sensor.gamma))

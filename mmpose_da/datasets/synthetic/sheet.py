@@ -1,4 +1,4 @@
-"""A picture of what the domains look like."""
+"""Contact sheets of the rendered domains."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .domains import Domain, Sample, render_sample
 from .skeleton import JOINT_IDS
 from .writer import COCO_SKELETON, sample_rng
 
-#: BGR, by the side that a bone or a joint belongs to; cv2.line wants plain tuples.
+#: BGR, by the side of a bone or a joint; cv2.line requires plain tuples.
 COLORS = dict(left=(60, 160, 255), right=(255, 160, 40), middle=(80, 220, 80))
 HIDDEN = (160, 160, 160)
 GAP = 8  # white pixels between domains
@@ -23,11 +23,11 @@ def contact_sheet(
     """Render people of each domain, side by side.
 
     Args:
-        domains (Sequence[Domain]): From left to right.
-        rows (int): Rows of images; the joints are drawn into the lower half of them.
+        domains (Sequence[Domain]): Domains from left to right.
+        rows (int): Rows of images. Joints are drawn on the lower half of them.
         columns (int): Columns of each domain.
-        seed (int): Of the images; they are the first of the split ``train`` of a set
-            that is written with this seed.
+        seed (int): Random seed. The images are the first ones of the ``train`` split of
+            a dataset written with this seed.
         size (int): Side of an image in pixels.
 
     Returns:
@@ -48,9 +48,9 @@ def contact_sheet(
 
 
 def draw_skeleton(sample: Sample) -> np.ndarray:
-    """The image (S, S, 3) with COCO's skeleton; joints that are hidden are grey."""
+    """Draw COCO's skeleton on the image (S, S, 3); hidden joints are gray."""
     image = sample.image.copy()
-    # OpenCV's fixed-point coordinates: four fractional bits.
+    # OpenCV's fixed-point coordinates, with four fractional bits.
     points = np.rint(sample.joints * 16).astype(int).tolist()
     for start, end in COCO_SKELETON:
         sides = {start.split("_")[0], end.split("_")[0]}

@@ -1,4 +1,4 @@
-"""Writes rendered people to disk as a data set that MMPose reads."""
+"""Writes rendered people to disk as a dataset that MMPose reads."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ from scipy.io import savemat
 from .domains import Domain, Sample, render_sample
 from .skeleton import JOINT_IDS, JOINT_NAMES
 
-#: To be raised by a change after which the same seed gives other files.
+#: Increase this after a change that makes the same seed produce different files.
 GENERATOR_VERSION = 2
 
 MANIFEST = "manifest.json"
 JPEG_QUALITY = 95
-#: An image's number is its index in the split and so many for each split before, so
-#: that numbers are unique in a folder. MMPose reads MPII's image ids off the names.
+#: The number of an image is its index in the split, plus this offset for each split
+#: before, so that numbers are unique in a folder. MMPose reads MPII's image ids from
+#: the file names.
 IMAGES_PER_SPLIT = 1_000_000
-IMAGES_PER_TASK = 16  # what a worker process is given at once
+IMAGES_PER_TASK = 16  # images per task of a worker process
 
 COCO_NAMES = JOINT_NAMES[:17]
-#: Pairs of COCO's joints that its categories connect.
+#: Pairs of COCO's joints that its skeleton connects.
 COCO_SKELETON: tuple[tuple[str, str], ...] = (
     ("left_ankle", "left_knee"),
     ("left_knee", "left_hip"),
@@ -62,25 +63,26 @@ MPII_NAMES: tuple[str, ...] = (
     *("right_wrist", "right_elbow", "right_shoulder"),
     *("left_shoulder", "left_elbow", "left_wrist"),
 )
-#: MMPose's estimate of a person's area, as a share of that of the box.
+#: MMPose's estimate of a person's area, as a share of the box area.
 AREA_OF_BOX = 0.53
-#: MPII's scale is the box's side over 200 px. MMPose moves its center down by 15 px
-#: times the scale.
+#: MPII's scale is the side of the box divided by 200 px. MMPose moves its center down
+#: by 15 px times the scale.
 MPII_SIDE, MPII_SHIFT = 200.0, 15.0
 #: MPII counts pixels from 1: the center of the first pixel is at (1, 1).
 MPII_FIRST = 1
-#: A MATLAB file starts with a text of this length, into which SciPy writes the time.
+#: A MATLAB file starts with a text of this length. SciPy writes the time into it, which
+#: this text replaces.
 MAT_TITLE = b"MATLAB 5.0 MAT-file".ljust(116)
 
 
 def sample_rng(seed: int, domain: str, split: str, index: int) -> np.random.Generator:
-    """The generator of one image, which depends on no other image.
+    """Create the random generator of one image, independent of all other images.
 
     Args:
-        seed (int): The seed of the set, 0 or more.
+        seed (int): Seed of the dataset, 0 or more.
         domain (str): Name of the domain.
         split (str): Name of the split.
-        index (int): Number of the image in its split, from 0.
+        index (int): Index of the image in its split, from 0.
     """
     return np.random.default_rng(
         [seed, crc32(domain.encode()), crc32(split.encode()), index]
@@ -100,35 +102,38 @@ def write_domain(
 ) -> bool:
     """Render a domain into a folder that ``CocoDataset`` or ``MpiiDataset`` reads.
 
-    In the folder are then ``images/0000000.jpg``, ... and, for each split:
+    The folder contains ``images/0000000.jpg``, ... and, for each split:
 
-    - ``annotations/person_keypoints_{split}.json`` in COCO's format, or
+    - ``annotations/person_keypoints_{split}.json`` in COCO format, or
       ``annotations/mpii_{split}.json`` and the head boxes
-      ``annotations/mpii_gt_{split}.mat`` in MPII's;
+      ``annotations/mpii_gt_{split}.mat`` in MPII format;
     - ``annotations/joints_3d_{split}.npz``, see :func:`joints_3d`;
 
-    and ``manifest.json``, which says how all this was made, with its hash. The folder
-    appears under its name when it is complete; until then it is ``{folder}.partial``.
+    and ``manifest.json``, which records all settings and a hash of the files. The
+    folder gets its name when it is complete; until then, it is named
+    ``{folder}.partial``.
 
-    The same arguments give the same bytes, for any number of workers; a larger count
-    goes on after the images of a smaller one.
+    The same arguments produce the same bytes, for any number of workers. A larger count
+    only adds images to those of a smaller one.
 
     Args:
         folder (str | Path): The folder to write.
-        domain (Domain): What to render.
-        counts (Mapping[str, int]): Number of images by name of split.
-        seed (int): Another one gives other people in other places.
+        domain (Domain): The domain to render.
+        counts (Mapping[str, int]): Number of images by name of the split.
+        seed (int): Random seed. Another one gives other people in other places.
         size (int): Side of the images in pixels.
         format (str): ``coco`` or ``mpii``.
-        workers (int): Number of processes; 0 renders in this one.
-        overwrite (bool): Replace a folder with another manifest.
+        workers (int): Number of processes; 0 renders in the current one.
+        overwrite (bool): Replace a folder with a different manifest.
         progress (Callable, optional): Called after every image.
 
     Returns:
-        bool: False if the folder was there already, made by the same arguments.
+        bool: False if the folder already exists and was written with the same
+        arguments.
 
     Raises:
-        ValueError: If the format is not known or a count is not positive.
+        ValueError: If the format is unknown, or a count is not from 1 to
+            ``IMAGES_PER_SPLIT``.
         FileExistsError: If the folder holds something else. It is only replaced if it
             has a manifest and ``overwrite`` is set.
     """
@@ -180,13 +185,13 @@ def write_domain(
 
 
 def is_written(folder: str | Path) -> bool:
-    """Whether a folder holds a set that this version of the writer made.
+    """Return whether a folder holds a dataset from this version of the writer.
 
     Args:
-        folder (str | Path): The folder, with whatever images, seed and size.
+        folder (str | Path): The folder, with any images, seed, and size.
 
     Raises:
-        FileExistsError: The set is from another version, whose files differ.
+        FileExistsError: If the dataset is from another version, whose files differ.
     """
     path = Path(folder) / MANIFEST
     if not path.is_file():
@@ -202,10 +207,10 @@ def is_written(folder: str | Path) -> bool:
 
 
 def joints_3d(samples: list[Sample]) -> dict[str, np.ndarray]:
-    """The joints and cameras of N images.
+    """Collect the joints and cameras of N images.
 
     Returns:
-        dict: ``joints_camera`` (N, J, 3), metres in the camera frame, ``joints_image``
+        dict: ``joints_camera`` (N, J, 3), meters in the camera frame, ``joints_image``
         (N, J, 2) in pixels, ``visible`` (N, J), ``rotation`` (N, 3, 3) and
         ``translation`` (N, 3) from the world to the camera, ``focal`` (N,) and
         ``center`` (N, 2) in pixels, and ``joint_names`` (J,).
@@ -226,7 +231,7 @@ def joints_3d(samples: list[Sample]) -> dict[str, np.ndarray]:
 
 
 def folder_hash(folder: str | Path) -> str:
-    """SHA-256 over the names and bytes of all files in a folder but its manifest."""
+    """Return the SHA-256 of the names and bytes of all files except the manifest."""
     folder, digest = Path(folder), hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
@@ -237,7 +242,7 @@ def folder_hash(folder: str | Path) -> str:
 
 
 def _is_written(folder: Path, request: dict, overwrite: bool) -> bool:
-    """Whether the folder holds what is asked for; raises if something else is there."""
+    """Return whether the folder holds the request; raise if it holds something else."""
     if not folder.exists() or not any(folder.iterdir()):
         return False
     if not (folder / MANIFEST).is_file():
@@ -264,7 +269,7 @@ def _is_written(folder: Path, request: dict, overwrite: bool) -> bool:
 def _render(
     folder: Path, domain: Domain, seed: int, split: str, size: int, name: str
 ) -> Sample:
-    """Write one image; what is known of it comes back without the pixels."""
+    """Write one image, and return its sample without the pixels."""
     index = int(Path(name).stem) % IMAGES_PER_SPLIT
     sample = render_sample(domain, sample_rng(seed, domain.name, split, index), size)
     _, jpeg = cv2.imencode(
@@ -275,12 +280,13 @@ def _render(
 
 
 def _map(render: Callable, names: list[str], workers: int) -> Iterator[Sample]:
-    """Render all, in order, in so many processes."""
+    """Render all images in order, in ``workers`` processes."""
     if workers == 0:
         yield from map(render, names)
         return
-    # Not forked from this process, whose OpenCV may have threads: they do not survive a
-    # fork, and the child waits for them. One thread each: the images are small.
+    # Do not fork this process: OpenCV may have threads, which do not survive a fork,
+    # and the child would wait for them. One thread per worker is enough for small
+    # images.
     context = get_context("forkserver")
     context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(
@@ -290,7 +296,7 @@ def _map(render: Callable, names: list[str], workers: int) -> Iterator[Sample]:
 
 
 def _inside(joints: np.ndarray, size: int) -> np.ndarray:
-    """Which joints (K, 2) are in the image."""
+    """Return which joints (K, 2) are in the image."""
     return ((joints >= 0) & (joints <= size - 1)).all(axis=1)
 
 
@@ -303,7 +309,7 @@ def _write_coco(
         images.append(dict(id=number, file_name=name, width=size, height=size))
         joints = sample.joints[: len(COCO_NAMES)]
         inside = _inside(joints, size)
-        # COCO's flags: 0 is not labelled, 1 hidden, 2 visible.
+        # COCO's flags: 0 is not labeled, 1 hidden, 2 visible.
         flags = np.where(inside, 1 + sample.visible[: len(COCO_NAMES)], 0)
         keypoints = np.column_stack([joints * inside[:, None], flags])
         x1, y1, x2, y2 = map(float, sample.box)
@@ -333,7 +339,7 @@ def _write_mpii(
     for name, sample in zip(names, samples, strict=True):
         low, high = np.reshape(sample.box, (2, 2)).astype(float)
         scale = (high - low).max() / MPII_SIDE
-        # So that MMPose finds the middle of the box.
+        # Compensate MMPose's shift, so that it finds the center of the box.
         center = (low + high) / 2 + MPII_FIRST - (0, MPII_SHIFT * scale)
         joints = sample.joints[ids]
         inside = _inside(joints, size)
@@ -356,22 +362,22 @@ def _write_mpii(
     (folder / f"mpii_gt_{split}.mat").write_bytes(content)
 
 
-#: How the annotations of a split are written.
+#: Functions that write the annotations of a split, by format.
 FORMATS: dict[str, Callable] = dict(coco=_write_coco, mpii=_write_mpii)
 
 
 def _rounded(values: Any, digits: int = 3) -> Any:
-    """Numbers for a JSON file, by default to a thousandth of a pixel."""
+    """Round numbers for a JSON file, by default to a thousandth of a pixel."""
     return np.round(values, digits).tolist()
 
 
 def _plain(content: dict) -> dict:
-    """As it will be read from JSON."""
+    """Convert to what JSON returns after a round trip."""
     return json.loads(json.dumps(content, default=str))
 
 
 def _flat(content: Mapping, prefix: str = "") -> dict[str, Any]:
-    """The leaves of nested dicts by their path, such as ``counts.train``."""
+    """Return the leaves of nested dicts by path, such as ``counts.train``."""
     leaves = {}
     for key, value in content.items():
         nested = isinstance(value, Mapping)

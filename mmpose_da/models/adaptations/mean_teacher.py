@@ -29,54 +29,56 @@ from .base import Adaptation
 
 @MODELS.register_module()
 class MeanTeacher(Adaptation):
-    """A student learns, on unlabelled images, what its own average over time finds.
+    """Teaches a student the predictions of its own average on unlabeled images.
 
     Tarvainen and Valpola, "Mean Teachers are Better Role Models", NIPS 2017, for poses
     as in Kim et al., "A Unified Framework for Domain Adaptive Pose Estimation", ECCV
-    2022, and Chen et al., "Domain Adaptive Pose Estimation via Multi-level Alignment":
-    of every unlabelled target image the teacher sees one view and the student another;
-    the teacher's heatmaps, carried into the student's view, are its pseudo heatmaps.
+    2022, and Chen et al., "Domain Adaptive Pose Estimation via Multi-level Alignment".
+    The teacher and the student see different views of every unlabeled target image. The
+    joints that the teacher finds, mapped into the student's view, are pseudo-labels.
 
-    :class:`~mmpose_da.engine.EMATeacherHook` moves the teacher, and ``test_cfg`` of the
-    estimator says whether it is the one to predict: ``dict(network='teacher')``.
+    This works with every head that
+    :func:`~mmpose_da.models.heads.head_outputs` reads: heatmaps, SimCC, regression.
+
+    :class:`~mmpose_da.engine.EMATeacherHook` updates the teacher. To deploy it, set
+    ``network='teacher'`` in ``test_cfg`` of the estimator.
 
     The log shows ``share``, the share of joints that the student is taught, and
-    ``confidence``, the mean peak of the teacher's heatmaps.
+    ``confidence``, the teacher's mean confidence.
 
-    Under several ranks ``share`` is that of each rank's own images, and so are the
-    statistics of the batch with which an ``'own'`` teacher normalises.
+    With several ranks, each has the ``share`` of its own images, and an ``'own'``
+    teacher normalizes with the statistics of its own batch.
 
     Args:
         student_view (dict, optional): Config of the student's view. Defaults to
             ``dict(type='RandomView')``, the crop itself.
         teacher_view (dict, optional): The same for the teacher's. Defaults to
             ``dict(type='RandomView')``.
-        momentum (float): What the teacher keeps of itself in a step, in the end.
-            MMEngine's averages call 1 minus this their momentum. Defaults to 0.999.
-        gamma (int): The teacher takes the share gamma / (gamma + steps) of the student
-            as long as this is more: the average of the first steps is not lost in the
-            weights that it started from. Defaults to 1.
-        statistics (str): Where the teacher's batch normalisation has its statistics
-            from; the papers don't say. ``'own'``: it normalises with those of the batch
-            that it sees, and its running statistics, with which it is deployed, are of
-            these images, which are all of the target domain (as in Li et al.,
-            "Revisiting Batch Normalization for Practical Domain Adaptation", ICLR
-            Workshop 2017). ``'average'``: the student's running statistics are averaged
-            like the weights. ``'student'``: they are the student's. Defaults to
-            ``'own'``.
-        pseudo_heatmaps (str): ``'gaussian'``: a Gaussian of height 1 at the teacher's
-            peak, or ``'warped'``: the teacher's heatmap as it is. Defaults to
-            ``'gaussian'``.
-        sigma (float): Standard deviation of the Gaussian in pixels of the heatmap;
-            should be that of the codec. Defaults to 2.0.
-        threshold (float): A joint is taught if the teacher's peak is so high. Defaults
-            to 0.
-        share (float): A joint is taught in this share of the images of a batch, those
-            with the highest peaks. Defaults to 1.0.
+        momentum (float): EMA decay after warm-up. MMEngine's averages call 1 minus
+            this value their momentum. Defaults to 0.999.
+        gamma (int): Warm-up: the student's share in an update is
+            gamma / (gamma + steps) while this exceeds 1 - ``momentum``, so that the
+            initial weights are soon forgotten. Defaults to 1.
+        statistics (str): Source of the teacher's batch-norm statistics; the papers
+            leave it open. ``'own'``: it normalizes with the statistics of its batch,
+            and its running statistics, used in deployment, are those of the target
+            images that it sees (as in Li et al., "Revisiting Batch Normalization for
+            Practical Domain Adaptation", ICLR Workshop 2017). ``'average'``: an EMA of
+            the student's running statistics. ``'student'``: a copy of them. Defaults
+            to ``'own'``.
+        pseudo_heatmaps (str): For heads with heatmaps, ``'gaussian'``: a Gaussian of
+            height 1 at the teacher's peak, or ``'warped'``: the teacher's heatmap.
+            Defaults to ``'gaussian'``.
+        sigma (float): Standard deviation of the Gaussian in heatmap pixels; should
+            match the codec. Defaults to 2.0.
+        threshold (float): Minimum confidence of a joint that is taught. Defaults to 0.
+        share (float): Each joint is taught in this share of the images of a batch,
+            those with the highest confidence. Defaults to 1.0.
         occlusion (dict, optional): Arguments of :class:`KeypointOcclusion`, which hides
-            some of the joints that are taught from the student. Defaults to None.
-        loss (dict, optional): Config of the loss of heatmaps, pseudo heatmaps and
-            weights. Defaults to ``dict(type='ConsistencyLoss')``.
+            some of the taught joints from the student. Defaults to None.
+        loss (dict, optional): For heads with heatmaps, config of the loss of heatmaps,
+            pseudo heatmaps and weights. Other heads use their own loss. Defaults to
+            ``dict(type='ConsistencyLoss')``.
     """
 
     needs = (TARGET_UNLABELED,)
@@ -148,7 +150,7 @@ class MeanTeacher(Adaptation):
         return bool(self.average.steps > 0)
 
     def train(self, mode: bool = True) -> MeanTeacher:
-        """The teacher predicts as when deployed, except for its batch normalisation."""
+        """Keep the teacher in evaluation mode, except for its batch normalization."""
         super().train(mode)
         if hasattr(self, "average"):
             self.average.eval()
@@ -159,9 +161,9 @@ class MeanTeacher(Adaptation):
         return self
 
     def update(self, estimator: nn.Module) -> None:
-        """Move the teacher towards the student; the first time, all the way."""
+        """Update the teacher's average; the first update copies the student."""
         first = self.average.steps == 0
-        # Anew: the tensors from before the model changed its device are others.
+        # Look up the tensors again: moving the model to a device replaces them.
         if self.statistics == "average" or (self.statistics == "own" and first):
             self.average.avg_parameters = self.teacher.state_dict()
         else:
@@ -224,7 +226,7 @@ class MeanTeacher(Adaptation):
         return matrices * stride / stride[:, None]
 
     def _is_sure(self, confidence: Tensor) -> Tensor:
-        """Which joints (B, K) are sure enough, by their height and by their rank."""
+        """Which joints (B, K) are confident enough, in value and in rank."""
         count = math.ceil(self.share * len(confidence))
         lowest = confidence.topk(count, dim=0).values[-1]
         return (confidence >= lowest) & (confidence >= self.threshold)

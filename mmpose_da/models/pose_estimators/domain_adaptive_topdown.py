@@ -29,34 +29,34 @@ from .pose_network import PoseNetwork
 
 @MODELS.register_module()
 class DomainAdaptiveTopdown(TopdownPoseEstimator):
-    """A top-down pose estimator that is trained on batches of several domains.
+    """A top-down pose estimator that trains on batches of several domains.
 
-    Any stock backbone, neck and head, and by name the adaptations that act on their
-    images, features and heatmaps in training. Prediction is that of the deployed
-    :class:`PoseNetwork`, a stock estimator that knows none of them. In the state dict,
-    all that is not under ``adaptations.`` has the keys of the stock estimator, so that
-    a stock checkpoint loads: adaptations that it lacks altogether keep their initial
+    It has any stock backbone, neck and head, and named adaptations that act on images,
+    features and outputs in training. The deployed :class:`PoseNetwork`, a stock
+    estimator without adaptations, makes the predictions. In the state dict, everything
+    that is not under ``adaptations.`` has the keys of the stock estimator. A stock
+    checkpoint therefore loads, and adaptations that it lacks keep their initial
     weights.
 
     The loss is the head's own on source images, plus ``target_loss_weight`` times the
-    same on labelled target images, plus the terms of the adaptations.
+    same on labeled target images, plus the terms of the adaptations.
 
     Args:
         adaptations (dict[str, dict], optional): Configs of the adaptations by the name
             under which their terms are logged (``name.term``). Defaults to None.
         joints (str | dict, optional): The joint definition that the head predicts; see
-            :func:`~mmpose_da.structures.joint_metainfo`. It stands in for the
-            dataset's own in prediction, as the argument ``metainfo`` of MMPose's
-            estimators. Defaults to None, which means the dataset's own.
-        target_loss_weight (float): Factor of the pose loss on labelled target images.
+            :func:`~mmpose_da.structures.joint_metainfo`. In prediction it replaces the
+            dataset's, like the argument ``metainfo`` of MMPose's estimators. Defaults
+            to None: the dataset's own.
+        target_loss_weight (float): Factor of the pose loss on labeled target images.
             Defaults to 0.5, the value that is best in the study of Xu et al.,
             "Alleviating Human-level Shift", ACM MM 2020, Table 4.
         checkpoint_joints (str | dict, optional): The joint definition of the checkpoint
-            to start from, if it differs from ``joints``: the channels of the head's
-            last layer are then sorted by joint name, and those of joints that the
-            checkpoint has not keep their initial weights. Defaults to None.
+            to start from, if it differs from ``joints``. The channels of the head's
+            last layer are then sorted by joint name, and joints that the checkpoint
+            lacks keep their initial weights. Defaults to None.
         kwargs: See :class:`mmpose.models.TopdownPoseEstimator`. In ``test_cfg``,
-            ``network='teacher'`` has an adaptation's teacher predict in place of the
+            ``network='teacher'`` deploys an adaptation's teacher instead of the
             ``'student'``. A teacher that was never set refuses to predict.
     """
 
@@ -100,7 +100,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
 
     @property
     def dataset_meta(self) -> dict | None:
-        """The joints that the network predicts, which no dataset's stand in for."""
+        """The joints that the network predicts, or the dataset's if none are given."""
         return self.metainfo or self._dataset_meta
 
     @dataset_meta.setter
@@ -137,7 +137,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         return teachers[0]
 
     def _predicting(self) -> PoseNetwork:
-        """The deployed network, once it has something to say.
+        """The deployed network, if it can predict.
 
         Raises:
             RuntimeError: It is a teacher that was never set.
@@ -312,7 +312,7 @@ def _in_channels(head: nn.Module) -> int | None:
 
 
 def _check_head(head: nn.Module, metainfo: dict) -> None:
-    """Raise a ValueError if a head has not a channel for each joint."""
+    """Raise a ValueError if a head lacks a channel for a joint."""
     key = "num_joints" if hasattr(head, "num_joints") else "out_channels"
     channels = getattr(head, key, metainfo["num_keypoints"])
     if channels != metainfo["num_keypoints"]:
@@ -336,10 +336,10 @@ def _build_adaptations(configs: Mapping[str, dict], given: dict) -> nn.ModuleDic
 
 @contextmanager
 def _computed_output(head: nn.Module, output: Tensor) -> Iterator[None]:
-    """Within this context the head's forward returns what has been computed before.
+    """Within this context, the head's ``forward`` returns an output computed before.
 
-    A head's ``loss`` runs its own ``forward``. All domains have passed through the head
-    together already, and ``loss`` must not do it a second time.
+    A head's ``loss`` calls its own ``forward``, but all domains have already passed
+    through the head together.
     """
     head.forward = lambda feats: output
     try:
