@@ -56,7 +56,7 @@ def test_target_without_evaluation_is_not_evaluated_on_another_set(make_config):
         make_config(text=text)
     assert make_config("--no-validate", text=text).val_dataloader is None
     text += "target_val = dict(type='CocoDataset')\n"
-    assert make_config(text=text).val_dataloader == dict(batch_size=1)
+    assert make_config(text=text).val_dataloader.batch_size == 1
 
 
 def pretrained_count(cfg: Config) -> int:

@@ -1,6 +1,6 @@
-"""The two domains of rendered people, and how one image of a domain is made.
+"""The two domains of rendered people, and the rendering of a single image.
 
-A :class:`Domain` is a table of ranges and probabilities: how far two domains are apart
+A :class:`Domain` is a table of ranges and probabilities. How far apart two domains are
 is a matter of numbers, each of which can be changed alone with
 :func:`dataclasses.replace`.
 """
@@ -32,9 +32,10 @@ from .scenery import (
 )
 from .skeleton import JOINT_IDS, Body, forward_kinematics, sample_body
 
-# Metres by which what hides a joint must be nearer than the limb around the joint.
+# Meters by which a surface must be in front of the limb around a joint to hide the
+# joint.
 DEPTH_TOLERANCE = 0.04
-# Half-width of the head in lengths of the head.
+# Half-width of the head, in head lengths.
 HEAD_HALF_WIDTH = 0.36
 
 
@@ -43,9 +44,9 @@ class Bystanders:
     """Other people, behind the main person and to the sides.
 
     Args:
-        chances (tuple): Probability of one, of another one, and so on.
-        aside (tuple): Metres to the left or right of the main person.
-        behind (tuple): Metres behind the main person.
+        chances (tuple): Probability of each bystander. They are drawn independently.
+        aside (tuple): Meters to the left or right of the main person.
+        behind (tuple): Meters behind the main person.
     """
 
     chances: tuple[float, ...] = ()
@@ -58,13 +59,13 @@ class Domain:
     """What the images of a domain have in common.
 
     Args:
-        name (str): Its name.
-        poses (Mapping[str, float]): Weight of each family of poses.
-        azimuth, elevation, roll (tuple): Of the camera, in degrees; see
+        name (str): Name of the domain.
+        poses (Mapping[str, float]): Weight of each pose family.
+        azimuth, elevation, roll (tuple): Camera angles in degrees; see
             :func:`~.camera.sample_camera`.
-        from_behind (float): Probability of any azimuth instead.
-        distance (tuple): Metres to the camera.
-        fill (tuple): Extent of the person in sides of the image.
+        from_behind (float): Probability of sampling any azimuth instead.
+        distance (tuple): Meters to the camera.
+        fill (tuple): Extent of the person, in image sides.
         wardrobe, scene, lighting, bystanders, occluders, sensor: The other factors.
         supersampling (float): See :func:`~.renderer.render_limbs`.
     """
@@ -157,19 +158,19 @@ DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (STUDIO, STREET)
 
 @dataclass(frozen=True)
 class Sample:
-    """One image and what is known about the person in it.
+    """One image and the labels of the person in it.
 
     Attributes:
         image (np.ndarray): (S, S, 3) uint8, BGR.
-        joints_world (np.ndarray): (J, 3) metres, see :mod:`.skeleton`.
-        joints (np.ndarray): (J, 2) pixels.
+        joints_world (np.ndarray): (J, 3) in meters, see :mod:`.skeleton`.
+        joints (np.ndarray): (J, 2) in pixels.
         visible (np.ndarray): (J,) bool; in the image, and hidden neither by the body
             itself nor by an occluder.
         box (np.ndarray): (4,) x1, y1, x2, y2 in pixels, around the person as if nothing
-            stood in front, within the image.
-        head_box (np.ndarray): (4,) x1, y1, x2, y2 in pixels around the head with the
-            chin, as in MPII; not clipped.
-        camera (Camera): Who sees the person.
+            were in front, within the image.
+        head_box (np.ndarray): (4,) x1, y1, x2, y2 in pixels, around the head including
+            the chin, as in MPII; not clipped.
+        camera (Camera): The camera that took the image.
     """
 
     image: np.ndarray
@@ -182,12 +183,12 @@ class Sample:
 
 
 def render_sample(domain: Domain, rng: np.random.Generator, size: int = 160) -> Sample:
-    """Renders one person of a domain.
+    """Render one person of a domain.
 
     Args:
-        domain (Domain): What to draw from.
-        rng (np.random.Generator): Source of all randomness: from the same state comes
-            the same sample.
+        domain (Domain): The domain to sample from.
+        rng (np.random.Generator): Source of all randomness: the same state gives the
+            same sample.
         size (int): Side of the image in pixels.
 
     Returns:
@@ -265,7 +266,7 @@ def _render_bystander(
     light: Light,
     size: int,
 ) -> Layer:
-    """Somebody who stands on the same ground, further away and to a side."""
+    """Render a person on the same ground, farther away and to one side."""
     body = sample_body(rng)
     world = forward_kinematics(body, sample_pose(rng, domain.poses))
     turn = rng.uniform(0, 2 * np.pi)
@@ -286,7 +287,7 @@ def _seen(
     points: np.ndarray,
     body: Body,
 ) -> np.ndarray:
-    """(J,) whether a joint is in the image and no other limb is in front of it."""
+    """Return whether each joint is in the image and not behind another limb, (J,)."""
     size = person.alpha.shape[0]
     inside = ((points > -0.5) & (points < size - 0.5)).all(axis=1)
     own_surface = camera.to_camera(world)[:, 2] - joint_radii(body)
@@ -294,7 +295,7 @@ def _seen(
 
 
 def _box_around(alpha: np.ndarray) -> np.ndarray:
-    """(4,) x1, y1, x2, y2 around the pixels that are covered by half and more."""
+    """Return x1, y1, x2, y2 (4,) around the pixels that are at least half covered."""
     covered = alpha >= 0.5
     columns = np.flatnonzero(covered.any(axis=0))
     rows = np.flatnonzero(covered.any(axis=1))
@@ -302,10 +303,10 @@ def _box_around(alpha: np.ndarray) -> np.ndarray:
 
 
 def _head_box(points: np.ndarray, camera: Camera, world: np.ndarray) -> np.ndarray:
-    """(4,) around a head of fixed proportions between upper neck and top of the head.
+    """Return a box (4,) around a head of fixed proportions, from neck to head top.
 
-    The head is about as deep as wide: the box keeps its width where the head is tilted
-    towards the viewer, and the two ends (J, 2) come close to each other.
+    The head is about as deep as it is wide: the box keeps its width where the head is
+    tilted toward the viewer and its two ends come close to each other.
     """
     ends = [JOINT_IDS["upper_neck"], JOINT_IDS["head_top"]]
     neck, top = points[ends]

@@ -1,4 +1,4 @@
-"""Poses: angles of the joints, drawn by family and within anatomical limits."""
+"""Poses: joint angles, sampled by family and within anatomical limits."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .skeleton import AXIAL, SIDES, without_side
 
 Ranges = Mapping[str, tuple[float, float]]
 
-#: Least and most of each angle in degrees, as defined in
+#: Minimum and maximum of each angle in degrees, as defined in
 #: :data:`~.skeleton.ROTATIONS`: the normal ranges of the American Academy of
-#: Orthopaedic Surgeons, "Joint Motion", 1965. An arm or a leg goes across the body by
-#: 30 degrees at most, which keeps it out of the trunk.
+#: Orthopaedic Surgeons, "Joint Motion", 1965. Arms and legs cross the body by at most
+#: 30 degrees, which keeps them out of the trunk.
 LIMITS: dict[str, tuple[float, float]] = dict(
     spine_flexion=(-30, 80),
     spine_bend=(-35, 35),
@@ -35,7 +35,7 @@ LIMITS: dict[str, tuple[float, float]] = dict(
     knee_flexion=(0, 135),
     ankle_flexion=(-50, 20),
 )
-#: What the trained have more of, in acrobatic poses: splits and arched backs.
+#: Larger ranges of trained people in acrobatic poses: splits and arched backs.
 ACROBATIC_LIMITS: dict[str, tuple[float, float]] = dict(
     LIMITS,
     spine_flexion=(-50, 80),
@@ -51,10 +51,10 @@ class Pose:
 
     Attributes:
         angles (Mapping[str, float]): Degrees by name, such as ``left_knee_flexion`` or
-            ``spine_bend``; an angle that is not named is 0. With all at 0 the person
-            stands at attention.
+            ``spine_bend``. Angles that are not named are 0. With all angles at 0, the
+            person stands at attention.
         orientation (np.ndarray): (3, 3), rotation of the pelvis in the world.
-        lift (float): Metres that the lowest point is above the ground, in a jump.
+        lift (float): Height of the lowest point above the ground in meters, in a jump.
     """
 
     angles: Mapping[str, float] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Pose:
     lift: float = 0.0
 
     def mirrored(self) -> Pose:
-        """The pose in a mirror, with left and right exchanged."""
+        """Return the mirrored pose, with left and right swapped."""
         mirror = np.diag([-1.0, 1.0, 1.0])
         angles = {
             _mirrored(name): _mirrored_sign(name) * value
@@ -72,22 +72,22 @@ class Pose:
 
 
 def limits_of(name: str, acrobatic: bool = False) -> tuple[float, float]:
-    """The limits (degrees) of an angle named as in :attr:`Pose.angles`."""
+    """Return the limits (degrees) of an angle named as in :attr:`Pose.angles`."""
     limits = ACROBATIC_LIMITS if acrobatic else LIMITS
     return limits[without_side(name)]
 
 
 def sample_pose(rng: np.random.Generator, families: Mapping[str, float]) -> Pose:
-    """Draw a pose.
+    """Sample a pose.
 
     Args:
-        rng (np.random.Generator): Where everything is drawn from.
-        families (Mapping[str, float]): Weight, not necessarily normalised, of each of
-            ``standing``, ``walking``, ``reaching``, ``sitting`` and ``acrobatic``;
-            one that is not named has none.
+        rng (np.random.Generator): Random generator.
+        families (Mapping[str, float]): Weight of each of ``standing``, ``walking``,
+            ``reaching``, ``sitting``, and ``acrobatic``, not necessarily normalized. A
+            family that is not named has weight 0.
 
     Raises:
-        ValueError: If a family is not known, a weight negative, or all are 0.
+        ValueError: If a family is unknown, a weight is negative, or all weights are 0.
     """
     unknown = sorted(set(families) - set(FAMILIES))
     if unknown:
@@ -105,10 +105,10 @@ def sample_pose(rng: np.random.Generator, families: Mapping[str, float]) -> Pose
     return pose.mirrored() if rng.random() < 0.5 else pose
 
 
-# What follows draws poses that are right-handed as it were: with one side chosen where
-# the sides differ. `sample_pose` mirrors half of them.
+# The functions below always choose the same side where the sides differ. `sample_pose`
+# mirrors half of the poses.
 
-#: Small movements that every pose has.
+#: Small movements in every pose.
 TRUNK: Ranges = dict(
     spine_flexion=(-8, 15),
     spine_bend=(-8, 8),
@@ -132,7 +132,7 @@ HANGING: Ranges = dict(
     shoulder_rotation=(-35, 30),
     elbow_flexion=(3, 35),
 )
-#: What an arm does when it does not hang.
+#: Arms that do not hang.
 AKIMBO: Ranges = dict(
     WRIST,
     shoulder_flexion=(-30, -5),
@@ -196,7 +196,7 @@ STRAIGHT_LEG: Ranges = dict(LEGS, knee_flexion=(0, 20), ankle_flexion=(-50, 0))
 
 def _standing(rng: np.random.Generator) -> Pose:
     angles = _draw(rng, TRUNK, LEGS)
-    if rng.random() < 0.35:  # the weight on one leg
+    if rng.random() < 0.35:  # weight on one leg
         angles.update(_draw_side(rng, "left", dict(hip_flexion=(5, 20))))
         angles.update(_draw_side(rng, "left", dict(knee_flexion=(10, 35))))
         angles["left_hip_abduction"] += rng.uniform(0, 10)
@@ -208,12 +208,13 @@ def _standing(rng: np.random.Generator) -> Pose:
 
 
 def _walking(rng: np.random.Generator) -> Pose:
-    """A moment of a gait, from strolling to running."""
+    """Sample a moment of a gait, from strolling to running."""
     phase, pace = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 1.0)
     angles = _draw(rng, TRUNK, LEGS, HANGING)
     for side, shift in zip(SIDES, (0, np.pi), strict=True):
         swing = np.sin(phase + shift)
-        # The knee is bent while the leg comes forward, a quarter before it is there.
+        # The knee bends while the leg swings forward, a quarter of a cycle before it
+        # arrives.
         bent = max(0.0, np.cos(phase + shift)) ** 2
         angles[f"{side}_hip_flexion"] = 8 + 12 * pace + 32 * pace * swing
         angles[f"{side}_knee_flexion"] = 8 + rng.uniform(40, 90) * pace * bent
@@ -221,9 +222,9 @@ def _walking(rng: np.random.Generator) -> Pose:
         angles[f"{side}_hip_rotation"] = rng.uniform(-5, 12)
         angles[f"{side}_shoulder_flexion"] = -45 * pace * swing + rng.uniform(-8, 12)
         angles[f"{side}_elbow_flexion"] = rng.uniform(10, 30) + 75 * pace**3
-    # The shoulders turn against the hips: to the side of the leg that is behind.
+    # The shoulders turn against the hips, toward the side of the rear leg.
     angles["spine_turn"] = 12 * pace * np.sin(phase) + rng.uniform(-5, 5)
-    if rng.random() < 0.2:  # with something in one hand
+    if rng.random() < 0.2:  # carrying something in one hand
         angles.update(_draw_side(rng, "left", HOLDING))
     return Pose(angles, _tilt(rng, (0, 4 + 10 * pace), (-3, 3)))
 
@@ -257,7 +258,7 @@ def _sitting(rng: np.random.Generator) -> Pose:
     )
     trunk = dict(TRUNK, spine_flexion=(-5, 45), spine_bend=(-15, 15))
     angles = _draw(rng, trunk, legs)
-    if rng.random() < 0.25:  # one leg over the other
+    if rng.random() < 0.25:  # legs crossed
         angles.update(left_hip_abduction=rng.uniform(-22, -10))
         angles["left_hip_flexion"] += rng.uniform(8, 20)
     choices = (IN_THE_LAP, HOLDING, TO_THE_HEAD, FORWARD, HANGING, UP)
@@ -344,7 +345,7 @@ def _split(rng: np.random.Generator) -> Pose:
 
 
 def _bend(rng: np.random.Generator) -> Pose:
-    """Far down to the front, or to one side."""
+    """Sample a deep bend to the front or to one side."""
     if rng.random() < 0.7:
         lean = rng.uniform(15, 95)
         trunk = dict(TRUNK, spine_flexion=(20, 80), spine_turn=(-40, 40))
@@ -384,7 +385,8 @@ def _kick(rng: np.random.Generator) -> Pose:
     )
     angles = _draw(rng, dict(TRUNK, spine_bend=(-25, 25), spine_turn=(-35, 35)), LEGS)
     angles.update(_draw_side(rng, "left", kick) | _draw_arms(rng, [ANY_ARM] * 2))
-    # The trunk leans away from the leg, over the other one, which stays.
+    # The trunk leans away from the kicking leg, over the other one, which stays in
+    # place.
     lean = -0.3 * angles["left_hip_flexion"]
     aside = -0.35 * angles["left_hip_abduction"]
     angles["right_hip_abduction"] -= aside
@@ -392,7 +394,7 @@ def _kick(rng: np.random.Generator) -> Pose:
 
 
 def _on_all_fours(rng: np.random.Generator) -> Pose:
-    """On hands and feet or knees, face down or (a bridge) up."""
+    """Sample a pose on hands and feet or knees, face down or (a bridge) up."""
     if rng.random() < 0.25:
         legs = dict(LEGS, hip_flexion=(-45, 0), knee_flexion=(60, 110))
         trunk = dict(TRUNK, spine_flexion=(-50, -25), neck_flexion=(-45, -10))
@@ -414,12 +416,12 @@ def _on_all_fours(rng: np.random.Generator) -> Pose:
 
 
 def _tumble(rng: np.random.Generator) -> Pose:
-    """Anything, at any orientation, as in a fall or a dance on the floor."""
+    """Sample any pose at any orientation, as in a fall or a dance on the floor."""
     inner = {
         name: (low + 0.1 * (high - low), high - 0.15 * (high - low))
         for name, (low, high) in LIMITS.items()
     }
-    # The direction of a normal vector, a quaternion here, is uniform.
+    # A normally distributed vector, here a quaternion, has a uniform direction.
     anyhow = Rotation.from_quat(rng.standard_normal(4)).as_matrix()
     return Pose(_draw(rng, inner), anyhow)
 
@@ -434,7 +436,7 @@ FAMILIES: dict[str, Callable[[np.random.Generator], Pose]] = dict(
 
 
 def _draw(rng: np.random.Generator, *ranges: Ranges) -> dict[str, float]:
-    """Draw angles uniformly; those of limbs for each side, independently."""
+    """Draw angles uniformly; those of limbs independently for each side."""
     angles = {}
     for part in ranges:
         axial = {name: span for name, span in part.items() if name.startswith(AXIAL)}
@@ -446,12 +448,12 @@ def _draw(rng: np.random.Generator, *ranges: Ranges) -> dict[str, float]:
 
 
 def _draw_side(rng: np.random.Generator, side: str, ranges: Ranges) -> dict[str, float]:
-    """Draw the angles of the limbs of one side."""
+    """Draw the limb angles of one side."""
     return _uniform(rng, {f"{side}_{name}": span for name, span in ranges.items()})
 
 
 def _draw_arms(rng: np.random.Generator, arms: list[Ranges]) -> dict[str, float]:
-    """Draw the left arm and the right arm."""
+    """Draw the angles of the left and the right arm."""
     left, right = (_draw_side(rng, *pair) for pair in zip(SIDES, arms, strict=True))
     return left | right
 
@@ -467,7 +469,7 @@ def _leaning(
     lean: float,
     left: tuple[float, float],
 ) -> Pose:
-    """Tilt the pelvis to the front by so many degrees over legs that stay."""
+    """Tilt the pelvis forward by ``lean`` degrees, without moving the legs."""
     hips = {f"{side}_hip_flexion" for side in SIDES}
     angles = {name: value + lean * (name in hips) for name, value in angles.items()}
     return Pose(angles, _tilt(rng, (lean, lean), left))
@@ -479,18 +481,18 @@ def _tilt(
     left: tuple[float, float],
     turn: tuple[float, float] = (0.0, 0.0),
 ) -> np.ndarray:
-    """A rotation (3, 3) of the whole body: to the front, the left, and about y."""
+    """Sample a whole-body rotation (3, 3): to the front, to the left, and about y."""
     angles = [rng.uniform(*limits) for limits in (turn, forward, left)]
     return Rotation.from_euler("YXZ", np.multiply(angles, (1, 1, -1)), True).as_matrix()
 
 
 def _mirrored(name: str) -> str:
-    """The name of the same angle of the other side."""
+    """Return the name of the same angle on the other side."""
     if name.startswith("left_"):
         return name.replace("left_", "right_", 1)
     return name.replace("right_", "left_", 1)
 
 
 def _mirrored_sign(name: str) -> int:
-    """-1 for what the trunk and neck do to the left."""
+    """Return -1 for bend and turn angles of the trunk and neck, else 1."""
     return -1 if name.startswith(AXIAL) and not name.endswith("flexion") else 1

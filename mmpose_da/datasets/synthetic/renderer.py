@@ -1,13 +1,13 @@
-"""A small software rasteriser for people made of limbs.
+"""A small software rasterizer for people made of limbs.
 
-A :class:`Limb` is a tapered capsule with an elliptic cross-section. Seen from a point
-far away compared with its thickness, the surface of such a limb over a pixel has a
-closed form, so that a limb is a few vectorised operations on its own bounding box: no
-mesh, no ray marching. Each covers what lies behind it by a depth buffer, and all are
-shaded at once at the end.
+A :class:`Limb` is a tapered capsule with an elliptic cross-section. Seen from far away
+compared with its thickness, its surface over a pixel has a closed form, so a limb takes
+only a few vectorized operations on its own bounding box: no mesh, no ray marching. A
+depth buffer determines which limb is visible in a pixel, and all limbs are shaded at
+once at the end.
 
-Colours are BGR in [0, 1]. The camera frame is OpenCV's: x right, y down, z forward.
-Pixel (0, 0) has its centre at (0, 0).
+Colors are BGR in [0, 1]. The camera frame is OpenCV's: x right, y down, z forward.
+Pixel (0, 0) has its center at (0, 0).
 """
 
 from __future__ import annotations
@@ -22,29 +22,30 @@ from .camera import Camera
 
 PATTERNS = ("plain", "hoops", "stripes", "checks", "gradient", "logo", "hair")
 
-# Metres; what is nearer than this to the camera's plane is not drawn.
+# Meters; limbs closer than this to the camera plane are not drawn.
 NEAR = 0.2
-# Pixels that a limb is thick at least, so that it leaves no holes in the grid.
+# Minimum radius of a limb in pixels, so that it leaves no holes in the grid.
 MIN_RADIUS = 0.6
-# Places along a limb at which its radius is kept.
+# Number of positions along a limb at which its radius is stored.
 KNOTS = 7
 
 
 @dataclass(frozen=True)
 class Material:
-    """The colour of a limb's surface, as a function of the place on it.
+    """The color of a limb's surface, as a function of the position on it.
 
     Args:
-        color (tuple[float, float, float]): The base colour.
+        color (tuple[float, float, float]): The base color.
         pattern (str): One of ``PATTERNS``. ``hoops`` run around the limb, ``stripes``
-            along it, ``checks`` do both; ``gradient`` goes from the base colour to the
-            accent along the limb, ``logo`` is a patch on the front; ``hair`` covers
-            the back and the far end.
-        accent (tuple[float, float, float]): The pattern's second colour.
-        period (float): Size of the pattern in metres; for ``hair`` how far it reaches
-            to the front, from -1 (back only) to 1 (all).
-        cut (float): Where along the limb, from 0 to 1, another material begins: the end
-            of a sleeve.
+            along it, and ``checks`` combine both; ``gradient`` goes from the base color
+            to the accent along the limb; ``logo`` is a patch on the front; ``hair``
+            covers the back and the far end.
+        accent (tuple[float, float, float]): The second color of the pattern.
+        period (float): Size of the pattern in meters. For ``hair``, how far it reaches
+            around to the front: 0 covers the back half, 1 everything, and -1 only the
+            far end.
+        cut (float): Position along the limb, from 0 to 1, at which another material
+            begins, such as the end of a sleeve.
         beyond (Material, optional): That material.
     """
 
@@ -62,21 +63,21 @@ class Material:
             )
 
     def until(self, cut: float, beyond: Material) -> Material:
-        """This material up to ``cut``, the other one after it."""
+        """Return this material up to ``cut``, and the other one after it."""
         return replace(self, cut=cut, beyond=beyond)
 
     def paint(self, along: np.ndarray, across: np.ndarray, length: float) -> np.ndarray:
-        """Colours of points on the surface.
+        """Compute the colors of points on the surface.
 
         Args:
-            along (np.ndarray): (N,) place along the limb, 0 to 1 (less and more on the
-                caps).
-            across (np.ndarray): (N, 2) offset from the axis in metres, to the limb's
+            along (np.ndarray): (N,) position along the limb, from 0 to 1, which are the
+                values on the caps.
+            across (np.ndarray): (N, 2) offset from the axis in meters, to the limb's
                 side and to its front.
-            length (float): The limb's length in metres.
+            length (float): The limb's length in meters.
 
         Returns:
-            np.ndarray: (N, 3) colours, float32.
+            np.ndarray: (N, 3) colors, float32.
         """
         color = np.empty((len(along), 3), np.float32)
         color[:] = self.color
@@ -94,7 +95,7 @@ class Material:
     def _is_accent(
         self, along: np.ndarray, across: np.ndarray, length: float
     ) -> np.ndarray:
-        """(N,) whether the pattern shows its second colour."""
+        """Return whether the pattern shows its second color, (N,)."""
         side, front = across[:, 0], across[:, 1]
         if self.pattern == "hair":
             reach = np.hypot(side, front) * self.period
@@ -114,13 +115,14 @@ class Limb:
     """A tapered capsule with an elliptic cross-section and rounded ends.
 
     Args:
-        start, end (np.ndarray): (3,) the axis' ends in metres. May coincide.
-        radii (Sequence[float]): Half-widths to the side in metres, at places evenly
-            spaced from start to end; one for a constant width. Drawn with ``KNOTS``.
-        material (Material): What its surface looks like.
+        start, end (np.ndarray): (3,) ends of the axis in meters. They may coincide.
+        radii (Sequence[float]): Half-widths to the side in meters, at positions evenly
+            spaced from start to end; a single one gives a constant width. They are
+            resampled to ``KNOTS`` positions.
+        material (Material): Material of the surface.
         flatness (float): Half-width to the front over half-width to the side.
-        side (np.ndarray, optional): (3,) about where its side is; any direction by
-            default. The front is ``side x axis``.
+        side (np.ndarray, optional): (3,) approximate direction of the side; arbitrary
+            by default. The front is ``side x axis``.
         cap (float): Length of the rounded ends over the half-width to the side.
     """
 
@@ -135,13 +137,13 @@ class Limb:
 
 @dataclass(frozen=True)
 class Light:
-    """One distant light, and what comes from everywhere.
+    """A distant light, plus ambient light.
 
     Args:
-        direction (np.ndarray): (3,) unit vector towards the light, camera frame.
-        strength (float): Brightness of a surface that faces the light.
-        ambient (float): Brightness of one that faces away.
-        color (tuple[float, float, float]): The light's colour.
+        direction (np.ndarray): (3,) unit vector toward the light, in the camera frame.
+        strength (float): Brightness that the light adds to a surface that faces it.
+        ambient (float): Brightness of a surface that faces away.
+        color (tuple[float, float, float]): The color of the light.
         rim (float): How much darker the surface gets where it turns away from the
             viewer, 0 to 1.
         crease (float): How much darker it gets next to what is in front of it, 0 to 1.
@@ -157,13 +159,13 @@ class Light:
 
 @dataclass(frozen=True)
 class Layer:
-    """What was drawn: an image with transparency.
+    """A drawn image with transparency.
 
     Args:
         color (np.ndarray): (S, S, 3) float32, premultiplied by alpha.
-        alpha (np.ndarray): (S, S) float32, share of a pixel that is covered.
-        depth (np.ndarray): (S * k, S * k) metres from the camera's plane, float32,
-            infinite where nothing is; k is the supersampling.
+        alpha (np.ndarray): (S, S) float32, the covered share of each pixel.
+        depth (np.ndarray): (S * k, S * k) float32, meters from the camera plane,
+            infinite where nothing is drawn; k is the supersampling factor.
     """
 
     color: np.ndarray
@@ -171,17 +173,17 @@ class Layer:
     depth: np.ndarray
 
     def over(self, image: np.ndarray) -> np.ndarray:
-        """The layer in front of an (S, S, 3) image."""
+        """Composite the layer over an (S, S, 3) image."""
         return self.color + image * (1 - self.alpha[..., None])
 
     def nearest(self, points: np.ndarray) -> np.ndarray:
-        """Depth of what is drawn at image points.
+        """Return the depth of what is drawn at image points.
 
         Args:
             points (np.ndarray): (N, 2) in pixels.
 
         Returns:
-            np.ndarray: (N,) the farthest depth within a pixel of the point, so that an
+            np.ndarray: (N,) the largest depth within a pixel of the point, so that an
             edge that just touches it does not count; infinite outside the image.
         """
         height, width = self.depth.shape
@@ -202,18 +204,18 @@ def render_limbs(
     size: int,
     supersampling: float = 1.5,
 ) -> Layer:
-    """Draws limbs given in the camera frame.
+    """Draw limbs given in the camera frame.
 
     Args:
-        limbs (Sequence[Limb]): In any order.
-        camera (Camera): Its focal length and centre are used.
+        limbs (Sequence[Limb]): Limbs in any order.
+        camera (Camera): The camera. Its focal length and center are used.
         light (Light): The light.
         size (int): Side of the image in pixels.
         supersampling (float): The limbs are drawn on a grid that is finer by this
             factor, and averaged, for smooth edges.
 
     Returns:
-        Layer: The limbs on a transparent ground.
+        Layer: The limbs on a transparent background.
     """
     fine = round(size * supersampling)
     scale = fine / size
@@ -238,11 +240,11 @@ def render_limbs(
 
 
 def _frames(limbs: Sequence[Limb]) -> np.ndarray:
-    """(L, 3, 3) rows: unit vectors to the side, to the front and along the axis."""
+    """Return unit vectors to the side, to the front, along the axis (rows; L, 3, 3)."""
     axis = np.array([limb.end - limb.start for limb in limbs])
     length = np.linalg.norm(axis, axis=1, keepdims=True)
     axis = np.where(length > 1e-6, axis / np.maximum(length, 1e-6), (0.0, -1.0, 0.0))
-    # Without a wish: the coordinate direction that is farthest from the axis.
+    # By default, the side is the coordinate direction that is farthest from the axis.
     default = np.eye(3)[np.argmin(np.abs(axis), axis=1)]
     wish = np.array(
         [default[i] if b.side is None else b.side for i, b in enumerate(limbs)]
@@ -250,21 +252,21 @@ def _frames(limbs: Sequence[Limb]) -> np.ndarray:
     for hint in (wish, default):
         side = hint - (hint * axis).sum(1, keepdims=True) * axis
         norm = np.linalg.norm(side, axis=1, keepdims=True)
-        # A wish along the axis says nothing.
+        # A requested side along the axis has no effect.
         default[:] = np.where(norm > 1e-6, side / np.maximum(norm, 1e-6), default)
     return np.stack([default, np.cross(default, axis), axis], axis=1)
 
 
 @dataclass(frozen=True)
 class _Shapes:
-    """What L limbs look like in the image, each attribute (L,) unless noted.
+    """The shapes of L limbs in the image; each attribute is (L,) unless noted.
 
     In the image, a limb has a direction u (along its projected axis) and e (across it).
     A point on its surface is ``axis(t) + r(t) * offset``, where the offset lies on the
     elliptic cross-section, or on the ellipsoid of a rounded end. Lengths in the image
-    are pixels, offsets are in units of the radius. The surface that is seen at the
-    place c of the cross-section, -1 to 1 from edge to edge, has the offset
-    ``c * far + s * near`` along u and z, with c^2 + s^2 = 1.
+    are in pixels, offsets in units of the radius. The visible surface at position c of
+    the cross-section, -1 to 1 from edge to edge, has the offset ``c * far + s * near``
+    along u and z, with c^2 + s^2 = 1.
     """
 
     x0: np.ndarray  # image of the start
@@ -272,7 +274,7 @@ class _Shapes:
     ux: np.ndarray  # direction of the axis in the image
     uy: np.ndarray
     length: np.ndarray  # of the axis in the image
-    z0: np.ndarray  # depth of the start, and what is added up to the end
+    z0: np.ndarray  # depth of the start, and its change up to the end
     dz: np.ndarray
     half: np.ndarray  # half-width across the axis, in radii
     far_u: np.ndarray
@@ -282,13 +284,13 @@ class _Shapes:
     cap_u: np.ndarray  # extent of a rounded end along u and z, in radii
     cap_z: np.ndarray
     radii: np.ndarray  # (L, KNOTS) pixels
-    metres_per_pixel: float  # at a depth of one metre
+    metres_per_pixel: float  # at a depth of one meter
     to_limb: np.ndarray  # (L, 3, 3) from (e, u, z) to side, front, axis
     to_normal: np.ndarray  # (L, 3, 3) from side, front, axis to a normal in the camera
 
 
 def _project(limbs: Sequence[Limb], focal: float, center: np.ndarray) -> _Shapes:
-    """What limbs look like for a camera with this focal length and centre in pixels."""
+    """Project limbs for a camera with this focal length and center in pixels."""
     start = np.array([limb.start for limb in limbs])
     end = np.array([limb.end for limb in limbs])
     z0, z1 = start[:, 2], end[:, 2]
@@ -296,7 +298,8 @@ def _project(limbs: Sequence[Limb], focal: float, center: np.ndarray) -> _Shapes
     p1 = focal * end[:, :2] / z1[:, None] + center
     frames = _frames(limbs)
     length = np.hypot(*(p1 - p0).T)
-    # What points at the viewer, or is a ball, has the direction that is left of it.
+    # A limb that points at the viewer, or a ball, uses what is left of its axis
+    # direction.
     degenerate = length < 0.1
     u = np.where(degenerate[:, None], frames[:, 2, :2], p1 - p0)
     norm = np.hypot(*u.T)[:, None]
@@ -338,7 +341,7 @@ def _project(limbs: Sequence[Limb], focal: float, center: np.ndarray) -> _Shapes
         cap_z=np.sqrt(near_z**2 + (cap * az) ** 2),
         radii=np.maximum(radii, MIN_RADIUS),
         to_limb=axes,
-        # The gradient of the ellipsoid, of which the axis' part is 0 off the ends.
+        # The gradient of the ellipsoid. Its axis component is 0 except at the ends.
         to_normal=frames.transpose(0, 2, 1)
         / np.stack([np.ones_like(q), q**2, cap**2], 1)[:, None],
     )
@@ -349,8 +352,10 @@ def _project(limbs: Sequence[Limb], focal: float, center: np.ndarray) -> _Shapes
 def _candidates(
     shapes: _Shapes, size: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Limb, column and row (N,) of all pixels that a limb may cover: those in the strip
-    around its axis and in the box around its ends."""
+    """Return limb, column, and row (N,) of all pixels that a limb may cover.
+
+    These are the pixels in the strip around its axis and in the box around its ends.
+    """
     ux, uy = shapes.ux, shapes.uy
     widest = shapes.radii.max(axis=1)
     reach = widest * np.maximum(shapes.half, shapes.cap_u) + 1
@@ -360,7 +365,7 @@ def _candidates(
     top = np.clip(np.minimum(shapes.y0, y1) - reach, 0, size).astype(int)
     low = np.clip(np.maximum(shapes.y0, y1) + reach, -1, size - 1).astype(int)
 
-    # One entry for each row of a limb, then one for each pixel of that row.
+    # One entry per row of a limb, then one per pixel of that row.
     limb, row = _expand(np.arange(len(top)), top, low)
     steep = np.where(np.abs(uy) > 1e-3, uy, 1e-3)[limb]
     middle = shapes.x0[limb] + (row - shapes.y0[limb]) * ux[limb] / steep
@@ -374,7 +379,7 @@ def _candidates(
 def _expand(
     owner: np.ndarray, first: np.ndarray, last: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The integers from ``first`` to ``last`` of every owner, and whose they are."""
+    """Return owners and values of all integers from ``first`` to ``last``."""
     count = np.maximum(last - first + 1, 0)
     before = np.cumsum(count) - count
     number = np.arange(count.sum()) + np.repeat(first - before, count)
@@ -384,17 +389,17 @@ def _expand(
 def _rasterise(
     limbs: Sequence[Limb], shapes: _Shapes, size: int, depth: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Finds what is seen in each pixel, for all limbs at once.
+    """Find what is visible in each pixel, for all limbs at once.
 
     Args:
         limbs (Sequence[Limb]): The limbs.
-        shapes (_Shapes): The same in the image.
+        shapes (_Shapes): Their shapes in the image.
         size (int): Side of the grid.
-        depth (np.ndarray): (size * size,) to fill in.
+        depth (np.ndarray): (size * size,) depth buffer, filled in place.
 
     Returns:
-        tuple: Of the M covered pixels: index (M,), surface normal (M, 3), not of unit
-        length, and colour (M, 3).
+        tuple: For the M covered pixels: index (M,), surface normal (M, 3), not of unit
+        length, and color (M, 3).
     """
     limb, x, y = _candidates(shapes, size)
     rise = np.diff(shapes.radii, axis=1).ravel()
@@ -407,8 +412,8 @@ def _rasterise(
         index = first_knot + knot.astype(np.intp)
         return radii[index] + (t - knot) * rise[index]
 
-    # Where on the axis the visible point belongs: by its offset along u, for which the
-    # radius is taken from the nearest point of the axis.
+    # Find where on the axis the visible point belongs, from its offset along u. The
+    # radius for this is that at the nearest point of the axis.
     dx, dy = x - shapes.x0[limb], y - shapes.y0[limb]
     ux, uy, length = shapes.ux[limb], shapes.uy[limb], shapes.length[limb]
     across = (dy * ux - dx * uy) / shapes.half[limb]
@@ -420,7 +425,7 @@ def _rasterise(
     t = np.clip(free, 0, 1)
     radius = radius_at(t)
     c = across / radius
-    # Beyond the end, in units of the end's extent.
+    # Distance beyond the end, in units of the extent of the rounded end.
     over = (along - t * length) / (radius * shapes.cap_u[limb])
     over[t == free] = 0
     rest = 1 - c * c - over * over
@@ -459,7 +464,7 @@ def _rasterise(
 
 
 def _shade(normal: np.ndarray, color: np.ndarray, light: Light) -> np.ndarray:
-    """(N, 3) lit colours of surfaces with normals (N, 3) of any length."""
+    """Return shaded colors (N, 3) of surfaces with normals (N, 3) of any length."""
     normal = normal / np.sqrt(np.einsum("nd,nd->n", normal, normal) + 1e-9)[:, None]
     lit = np.clip(normal @ np.asarray(light.direction, np.float32), 0, None)
     facing = np.clip(-normal[:, 2], 0, 1)
@@ -471,7 +476,7 @@ def _shade(normal: np.ndarray, color: np.ndarray, light: Light) -> np.ndarray:
 def _darken_creases(
     color: np.ndarray, depth: np.ndarray, drawn: np.ndarray, amount: float
 ) -> None:
-    """Darkens, in place, surfaces that lie behind others nearby: contact shadows."""
+    """Darken surfaces that lie behind others nearby (contact shadows), in place."""
     size = depth.shape[0]
     row, column = drawn // size, drawn % size
     area = slice(row.min(), row.max() + 1), slice(column.min(), column.max() + 1)
@@ -481,5 +486,5 @@ def _darken_creases(
     window = (size // 20 + 1,) * 2
     weight = cv2.blur(covered, window)
     mean = cv2.blur(filled, window) / np.maximum(weight, 1e-6)
-    behind = np.clip((filled - mean) / 0.12, 0, 1)  # metres behind for the full effect
+    behind = np.clip((filled - mean) / 0.12, 0, 1)  # full effect 0.12 m behind
     color[area][..., :3] *= (1 - amount * behind)[..., None]

@@ -1,7 +1,7 @@
-"""The body: proportions of a person, and where a pose puts the joints.
+"""Body proportions, and the joint positions of a body in a pose.
 
-World coordinates are metres, x to the right, y up and z towards a viewer whom the
-person faces, so that the person's left is at +x.
+World coordinates are in meters, with x to the right, y up, and z toward a viewer whom
+the person faces, so that the person's left is at +x.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 SIDES = ("left", "right")
 
-#: COCO's 17 joints in their order, then those that MPII has besides, then the ends of
-#: hands and feet, which are drawn and not labelled.
+#: COCO's 17 joints in their order, then the joints that only MPII has, then the ends of
+#: hands and feet, which are drawn but not labeled.
 JOINT_NAMES: tuple[str, ...] = (
     "nose",
     *(
@@ -37,8 +37,8 @@ JOINT_IDS: dict[str, int] = {name: i for i, name in enumerate(JOINT_NAMES)}
 
 #: Lengths as fractions of stature: Drillis and Contini, "Body Segment Parameters",
 #: 1966, as in Winter, "Biomechanics and Motor Control of Human Movement", Fig. 4.1.
-#: Their widths are taken over the skin; the half widths here are to the centres of the
-#: joints. The foot goes from the ankle to the ball of the big toe.
+#: Their widths are measured over the skin; the half-widths here are to the joint
+#: centers. The foot extends from the ankle to the ball of the big toe.
 LENGTHS: dict[str, float] = dict(
     ankle_height=0.039,
     shin=0.246,
@@ -53,22 +53,23 @@ LENGTHS: dict[str, float] = dict(
     hand=0.108,
     foot=0.108,
 )
-#: Those that add up to the stature of a person who stands upright.
+#: Lengths that add up to the stature of a person who stands upright.
 UPRIGHT = ("ankle_height", "shin", "thigh", "spine", "neck", "head")
 
 STATURE = (1.5, 1.95)  # metres
-LENGTH_SPREAD = 0.04  # relative standard deviation of each length; cut at two of them
-GIRTH = (1.0, 0.13, 0.75, 1.4)  # mean, standard deviation, least, most
+LENGTH_SPREAD = 0.04  # relative standard deviation of each length, clipped at 2 sigma
+GIRTH = (1.0, 0.13, 0.75, 1.4)  # mean, standard deviation, minimum, maximum
 
-#: The face in the head's frame, in lengths of the head from the upper neck; for those
-#: of a side the left one.
+#: The face in the head frame, in head lengths from the upper neck. For points on both
+#: sides, this is the left one.
 FACE: dict[str, tuple[float, float, float]] = dict(
     nose=(0.0, 0.36, 0.47), eye=(0.14, 0.51, 0.37), ear=(0.33, 0.45, 0.03)
 )
-#: Of a foot that stands on the ground; the ball of the toe lies lower than the ankle.
+#: Direction of a foot that stands on the ground; the ball of the toe is lower than the
+#: ankle.
 FOOT_DIRECTION = np.array([0.0, -0.25, np.sqrt(1 - 0.25**2)])
 
-#: How far the body goes on below a joint, in statures: what rests on the ground.
+#: How far the body extends below a joint, in statures; this rests on the ground.
 FLESH: dict[str, float] = dict(
     ankle=LENGTHS["ankle_height"],
     toe=LENGTHS["ankle_height"] - 0.25 * LENGTHS["foot"],
@@ -83,11 +84,11 @@ FLESH: dict[str, float] = dict(
     upper_neck=0.030,
 )
 
-#: Angles that turn a joint about x, then z, then y of the frame that it hangs in, with
-#: the sign of the left side; on the right side z and y have the other one.
-#: Flexion of an arm or thigh lifts it to the front, and abduction takes it out of the
-#: plane of flexion: 90 is sideways at any flexion, and an arm straight up is flexed
-#: by 180. Rotation is outwards. Bend and turn are to the left.
+#: Angles that rotate a joint about x, then z, then y of its parent frame, with the
+#: signs of the left side. On the right side, z and y have the opposite sign. Flexion of
+#: an arm or thigh lifts it to the front, and abduction moves it out of the plane of
+#: flexion: 90 is sideways at any flexion, and an arm straight up is flexed by 180.
+#: Rotation is outward. Bend and turn are to the left.
 ROTATIONS: dict[str, tuple[tuple[int, str | None], ...]] = dict(
     spine=((1, "flexion"), (-1, "bend"), (1, "turn")),
     neck=((1, "flexion"), (-1, "bend"), (1, "turn")),
@@ -98,13 +99,13 @@ ROTATIONS: dict[str, tuple[tuple[int, str | None], ...]] = dict(
     knee=((1, "flexion"), (0, None), (0, None)),
     ankle=((-1, "flexion"), (0, None), (0, None)),
 )
-AXIAL = ("spine", "neck")  # in two parts, each of which takes half of the angles
-#: The collarbone rises with the arm, by so much (degrees) for an arm straight up:
-#: Inman et al., "Observations on the Function of the Shoulder Joint", 1944.
+AXIAL = ("spine", "neck")  # in two parts, each of which takes half of each angle
+#: The collarbone rises with the arm, by this many degrees for an arm straight up: Inman
+#: et al., "Observations on the Function of the Shoulder Joint", 1944.
 COLLARBONE_RISE = 30.0
 
-#: From joint to joint: where from, where to, which length, and the direction in the
-#: frame of the first when all angles are 0.
+#: Segments between joints: start, end, length, and direction in the frame of the start
+#: when all angles are 0.
 DOWN = np.array([0.0, -1.0, 0.0])
 ARM = (
     ("shoulder", "elbow", "upper_arm", DOWN),
@@ -119,14 +120,14 @@ LEG = (
 
 
 def without_side(name: str) -> str:
-    """``knee`` of ``left_knee`` and of ``right_knee``."""
+    """Remove the side from a name: ``knee`` for ``left_knee`` and ``right_knee``."""
     return name.removeprefix("left_").removeprefix("right_")
 
 
 _TURNED = AXIAL + tuple(
     f"{side}_{joint}" for side in SIDES for joint in ROTATIONS if joint not in AXIAL
 )
-#: Of each entry of _TURNED, the names of its three angles and their factors.
+#: The names and factors of the three angles of each entry of _TURNED.
 _ANGLES: list[tuple[str, ...]] = []
 _FACTORS = np.zeros((len(_TURNED), 3))
 for _row, _name in enumerate(_TURNED):
@@ -149,13 +150,13 @@ _FLESH = np.array([FLESH.get(without_side(name), 0.0) for name in JOINT_NAMES])
 
 @dataclass(frozen=True)
 class Body:
-    """One person's proportions.
+    """The proportions of one person.
 
     Attributes:
-        height (float): Stature in metres.
-        lengths (Mapping[str, float]): Lengths in metres, with the keys of
+        height (float): Stature in meters.
+        lengths (Mapping[str, float]): Lengths in meters, with the keys of
             :data:`LENGTHS`.
-        girth (float): Factor of the limbs' radii; 1 is average.
+        girth (float): Factor on the radii of the limbs; 1 is average.
     """
 
     height: float
@@ -164,14 +165,14 @@ class Body:
 
 
 def sample_body(rng: np.random.Generator) -> Body:
-    """Draw a person: stature, each proportion and the girth vary."""
+    """Sample a person: stature, proportions, and girth."""
     height = float(rng.uniform(*STATURE))
     spread = np.clip(rng.standard_normal(len(LENGTHS)), -2, 2) * LENGTH_SPREAD
     lengths = {
         name: height * fraction * float(1 + change)
         for (name, fraction), change in zip(LENGTHS.items(), spread, strict=True)
     }
-    # The parts vary, their sum is the stature.
+    # The parts vary, but their sum is the stature.
     excess = sum(lengths[name] for name in UPRIGHT) / height
     lengths.update({name: lengths[name] / excess for name in UPRIGHT})
     mean, deviation, least, most = GIRTH
@@ -180,16 +181,16 @@ def sample_body(rng: np.random.Generator) -> Body:
 
 
 def forward_kinematics(body: Body, pose: Pose) -> np.ndarray:
-    """Where the joints of a person in a pose are.
+    """Compute the joint positions of a person in a pose.
 
     Args:
         body (Body): The proportions.
-        pose (Pose): The angles of the joints and the orientation of the pelvis.
+        pose (Pose): The joint angles and the orientation of the pelvis.
 
     Returns:
-        np.ndarray: (J, 3), metres in the world, in the order of :data:`JOINT_NAMES`.
-        The pelvis is at x = z = 0, and the lowest point of the body (of its flesh,
-        not of the joints) is ``pose.lift`` above the ground y = 0.
+        np.ndarray: (J, 3), meters in the world, in the order of :data:`JOINT_NAMES`.
+        The pelvis is at x = z = 0, and the lowest point of the body (of its flesh, not
+        of the joints) is ``pose.lift`` above the ground y = 0.
     """
     turns = _local_rotations(pose)
     length = body.lengths
@@ -199,7 +200,7 @@ def forward_kinematics(body: Body, pose: Pose) -> np.ndarray:
     neck = chest @ turns["neck"]
     head = neck @ turns["neck"]
 
-    # The second column of a frame is its "up", the first one its "left".
+    # The first column of a frame is its "left", the second one its "up".
     thorax = pelvis + (middle + chest)[:, 1] * (length["spine"] / 2)
     upper_neck = thorax + neck[:, 1] * length["neck"]
     face = upper_neck + length["head"] * _FACE_POINTS @ head.T
@@ -211,7 +212,7 @@ def forward_kinematics(body: Body, pose: Pose) -> np.ndarray:
         head_top=upper_neck + head[:, 1] * length["head"],
     )
     for side, sign in zip(SIDES, (1, -1), strict=True):
-        # How far the arm is up: 0 when it hangs, 1 when it is straight up.
+        # How far the arm is raised: 0 if it hangs, 1 if it is straight up.
         raised = (1 - turns[f"{side}_shoulder"][1, 1]) / 2
         rise = np.radians(COLLARBONE_RISE * raised)
         collarbone = np.array([sign * np.cos(rise), np.sin(rise), 0.0])
@@ -234,12 +235,12 @@ def forward_kinematics(body: Body, pose: Pose) -> np.ndarray:
 
 
 def lowest_point(body: Body, joints: np.ndarray) -> float:
-    """Height (metres) of the lowest point of the flesh about the joints (J, 3)."""
+    """Return the height in meters of the lowest flesh around the joints (J, 3)."""
     return float((joints[:, 1] - _FLESH * body.height).min())
 
 
 def _local_rotations(pose: Pose) -> dict[str, np.ndarray]:
-    """The rotation matrix (3, 3) of each joint in the frame that it hangs in."""
+    """Return the rotation matrix (3, 3) of each joint in its parent frame."""
     angles = [[pose.angles.get(name, 0.0) for name in names] for names in _ANGLES]
     matrices = Rotation.from_euler("XZY", _FACTORS * angles, degrees=True).as_matrix()
     return dict(zip(_TURNED, matrices, strict=True))
