@@ -1,6 +1,7 @@
-"""What train.py and test.py have in common: options and how a config is made."""
+"""Options and config loading shared by train.py and test.py."""
 
-# First: it lets MMPose be imported without compiled MMCV, and registers MMPose-DA.
+# Import this first: it registers MMPose-DA and makes MMPose importable without compiled
+# MMCV.
 import mmpose_da  # noqa: F401, I001
 
 import argparse
@@ -26,7 +27,7 @@ def checkpoint(value: str) -> str:
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
-    """Make a parser with the options that training and testing share."""
+    """Create a parser with the options shared by training and testing."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("config", type=existing_file, help="the config file")
     parser.add_argument(
@@ -73,14 +74,14 @@ def make_parser(description: str) -> argparse.ArgumentParser:
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """Load the config file, with the launcher and the work directory.
+    """Load the config file, and set the launcher and the work directory.
 
     Args:
         args (argparse.Namespace): Options of :func:`make_parser`.
 
     Returns:
-        Config: The config. ``--cfg-options`` are not in it yet: they come last,
-        with :func:`apply_cfg_options`, and win over every other option.
+        Config: The config, still without ``--cfg-options``. They come last, with
+        :func:`apply_cfg_options`, and override every other option.
     """
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     cfg = Config.fromfile(args.config)
@@ -88,7 +89,7 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.pair is not None:
         cfg = with_pair(cfg, Config.fromfile(args.pair))
         own = str(cfg.get("load_from") or "")
-        if own.startswith("work_dirs/"):  # of another run, which had this pair as well
+        if own.startswith("work_dirs/"):  # from another run with this pair
             cfg.load_from = own.replace("work_dirs", f"work_dirs/{names[0]}", 1)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
@@ -101,23 +102,23 @@ def load_config(args: argparse.Namespace) -> Config:
 def apply_cfg_options(cfg: Config, args: argparse.Namespace) -> None:
     """Merge ``--cfg-options`` into the config, and settle what depends on them."""
     merge_options(cfg, args.cfg_options)
-    if "preprocess_cfg" in cfg:  # how some configs of MMPose spell it
+    if "preprocess_cfg" in cfg:  # its name in some MMPose configs
         cfg.model.setdefault("data_preprocessor", cfg.preprocess_cfg)
 
 
 def enable_hook(
     cfg: Config, name: str, args: argparse.Namespace, **settings: Any
 ) -> None:
-    """Switch on a drawing hook of ``default_hooks``.
+    """Enable a drawing hook of ``default_hooks``.
 
     Args:
-        cfg (Config): The config, changed in place.
+        cfg (Config): The config, modified in place.
         name (str): Key of the hook in ``default_hooks``.
         args (argparse.Namespace): Options of :func:`make_parser`.
         settings (Any): Further settings of the hook.
 
     Raises:
-        ValueError: If the config has no such hook.
+        ValueError: If the config does not have this hook.
     """
     if not cfg.get("default_hooks", {}).get(name):
         raise ValueError(

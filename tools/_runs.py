@@ -1,4 +1,4 @@
-"""Trainings that tools start: each in a process of its own, resumed, with a result."""
+"""Training runs started by tools: each in its own process, resumable, with a result."""
 
 import contextlib
 import fcntl
@@ -22,24 +22,26 @@ from mmpose_da.engine import AtomicLocalBackend, find_checkpoint
 
 TOOLS = Path(__file__).resolve().parent
 POLL_SECONDS = 0.5
-#: Lines of the log that the message about a failed run shows.
+#: Number of log lines in the error message of a failed run.
 LOG_TAIL = 15
-#: What MMEngine adds to the metrics in a line of a validation.
+#: What MMEngine adds to the metrics in the log line of a validation.
 NOT_METRICS = ("data_time", "time", "step")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a training gave.
+    """Result of a training run.
 
     Attributes:
-        metrics (dict[str, float]): Of the last checkpoint on the validation set; empty
-            for a config without validation.
+        metrics (dict[str, float]): Metrics of the last checkpoint on the validation
+            set; empty for a config without validation.
         checkpoint (Path): The last checkpoint.
-        step_time (float): Median of the logged seconds of one training iteration, data
-            loading included, after the first tenth of them; nan if none was logged.
-        peak_memory (float): MiB. On CUDA the peak that was logged, else the peak
-            resident memory of the training process, of its last part if it was resumed.
+        step_time (float): Median of the logged seconds per training iteration,
+            including data loading, after the first tenth of them; nan if none were
+            logged.
+        peak_memory (float): Peak memory in MiB. On CUDA, this is the logged peak;
+            otherwise, it is the peak resident memory of the training process, or of its
+            last part if it was resumed.
     """
 
     metrics: dict[str, float]
@@ -49,7 +51,7 @@ class Result:
 
 
 class Interrupted(Exception):
-    """A training was stopped from outside before its end."""
+    """Raised if a training run is stopped from outside before its end."""
 
 
 def train(
@@ -60,33 +62,34 @@ def train(
     progress: Callable[[int, int], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Result:
-    """Run ``tools/train.py`` to its end, or go on where it was interrupted.
+    """Run ``tools/train.py`` to its end, or resume it where it was interrupted.
 
-    The folder gets the config (``input/config.py``), the output (``train.log``) and, at
-    the end, ``result.json``. With the same config again, a finished run is not
-    repeated, and an interrupted one goes on from its latest checkpoint. ``load_from``
-    of the config counts for a run that has no checkpoint yet.
+    The work directory receives the config (``input/config.py``), the output
+    (``train.log``), and, at the end, ``result.json``. When called again with the same
+    config, a finished run is not repeated, and an interrupted one continues from its
+    latest checkpoint. ``load_from`` of the config only applies to a run that has no
+    checkpoint yet.
 
     Args:
-        cfg (Config): The config. Iterations are logged as the step of validations,
-            whatever it says, and the last iteration is saved.
-        work_dir (str | Path): Folder of this run alone.
-        threads (int, optional): CPU threads of the process. Defaults to None: what the
-            environment says.
-        progress (Callable, optional): Called with what is done and with the total, in
-            iterations or in epochs, as the config counts. Defaults to None.
-        stop (threading.Event, optional): Ends the training once it is set, for a call
-            from another thread than the main one, which no Ctrl-C reaches. Defaults to
+        cfg (Config): The config. Regardless of its settings, validations are logged
+            with the iteration as their step, and the last iteration is saved.
+        work_dir (str | Path): Directory of this run alone.
+        threads (int, optional): CPU threads of the process. Defaults to None: the
+            setting of the environment.
+        progress (Callable, optional): Called with the completed and the total number of
+            iterations or epochs, depending on the config. Defaults to None.
+        stop (threading.Event, optional): Ends the run once it is set. For calls from
+            other threads than the main one, which Ctrl-C does not reach. Defaults to
             None.
 
     Returns:
-        Result: Its metrics, checkpoint, time and memory.
+        Result: Metrics, checkpoint, time, and memory.
 
     Raises:
-        ValueError: The config can't be written to a file as it is.
-        RuntimeError: The folder has a run of another config, or is in use, or the
-            training failed; the message has the last lines of its output.
-        Interrupted: ``stop`` was set.
+        ValueError: If the config cannot be written to a file unchanged.
+        RuntimeError: If the directory has a run of another config or is in use, or the
+            training failed. The message contains the last lines of its output.
+        Interrupted: If ``stop`` was set.
     """
     work_dir = Path(work_dir).resolve()
     cfg = _complete(cfg)
@@ -129,20 +132,20 @@ def train(
 
 
 def scalars(work_dir: str | Path) -> list[dict]:
-    """The lines that MMEngine logged, in order of iteration.
+    """Return the lines that MMEngine logged, in order of iteration.
 
-    Of what a resumed run repeated, the repetition counts.
+    Where a resumed run repeated iterations, the repetition counts.
 
     Args:
-        work_dir (str | Path): The folder of the run.
+        work_dir (str | Path): Work directory of the run.
 
     Returns:
-        list[dict]: For training iterations the loss terms, ``lr``, ``time``, ...; for
-        validations the metrics; in both ``step``, the iteration.
+        list[dict]: For training iterations, the loss terms, ``lr``, ``time``, ...; for
+        validations, the metrics; in both, ``step``, the iteration.
     """
     lines: list[dict] = []
     for path in sorted(Path(work_dir).glob("*/vis_data/scalars.json")):
-        # What follows the last end of line is being written, or never was to its end.
+        # Text after the last newline is still being written, or was never finished.
         for text in path.read_text(encoding="utf-8").split("\n")[:-1]:
             line = json.loads(text)
             while lines and _order(lines[-1]) >= _order(line):
@@ -156,12 +159,12 @@ def _is_step(line: dict) -> bool:
 
 
 def _order(line: dict) -> tuple[int, bool]:
-    """A validation comes after the iteration of the same number."""
+    """Sort a validation after the iteration of the same number."""
     return line["step"], not _is_step(line)
 
 
 def _metrics(work_dir: Path, iteration: int) -> dict[str, float]:
-    """The metrics of the validation after an iteration; empty if there was none."""
+    """Return the metrics of the validation after an iteration; empty if none."""
     for line in reversed(scalars(work_dir)):
         if not _is_step(line) and line["step"] == iteration:
             return {k: v for k, v in line.items() if k not in NOT_METRICS}
@@ -179,7 +182,7 @@ def _step_time(steps: list[dict]) -> float:
 
 
 def _complete(cfg: Config) -> Config:
-    """A copy with what :func:`train` relies on, without what its options say."""
+    """Return a copy with what :func:`train` needs, without what its options set."""
     content = cfg.to_dict()
     for key in ("work_dir", "resume", "launcher"):
         content.pop(key, None)
@@ -194,10 +197,10 @@ def _complete(cfg: Config) -> Config:
 
 @contextlib.contextmanager
 def _locked(work_dir: Path) -> Iterator[int]:
-    """Keep other trainings out of the folder.
+    """Keep other training runs out of the work directory.
 
-    The lock is held as long as a process has it open: its descriptor is given, for a
-    child to inherit that may outlive this process.
+    The lock is held as long as any process has it open. Its descriptor is yielded so
+    that a child process, which may outlive this one, can inherit it.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
     with open(work_dir / "lock", "w") as file:
@@ -211,8 +214,8 @@ def _locked(work_dir: Path) -> Iterator[int]:
 
 
 def _write_config(cfg: Config, work_dir: Path) -> Path:
-    """Write the config, or compare with the one that is there."""
-    # Not in the folder itself, where MMEngine writes a file of the same name.
+    """Write the config, or compare it with the existing one."""
+    # Not in the work directory itself, where MMEngine writes a file of the same name.
     path = work_dir / "input" / "config.py"
     content = cfg.to_dict()
     if path.is_file():
@@ -252,7 +255,7 @@ def _read_result(work_dir: Path) -> Result:
 def _reporter(
     cfg: Config, work_dir: Path, progress: Callable[[int, int], None] | None
 ) -> Callable[[], None]:
-    """What tells ``progress`` how far a run is."""
+    """Create a function that reports the progress of a run to ``progress``."""
     by_iter = cfg.train_cfg.get("max_iters")
     key, total = ("step", by_iter) if by_iter else ("epoch", cfg.train_cfg.max_epochs)
 
@@ -273,7 +276,7 @@ def _run(
     lock: int,
     report: Callable[[], None],
 ) -> float:
-    """Run a script of this folder to its end, and give its peak memory in MiB."""
+    """Run a script of this folder to its end, and return its peak memory in MiB."""
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
     if threads is not None:
         environment.update(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
@@ -286,7 +289,7 @@ def _run(
             stderr=subprocess.STDOUT,
             env=environment,
             pass_fds=[lock],
-            start_new_session=True,  # to end it together with its loaders' processes
+            start_new_session=True,  # to end it together with its data loader workers
         )
     try:
         memory = _wait(process, stop or threading.Event(), report)
@@ -317,7 +320,7 @@ def _wait(
 
 
 def _end(process: subprocess.Popen) -> None:
-    """End a process and those that it started."""
+    """End a process and its children."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Peak memory and time of CAFANeck against attention with explicit N x N maps.
+"""Peak memory and time of CAFANeck versus attention with explicit N x N maps.
 
 Each measurement is one forward and backward pass over pairs of feature maps, in a
 process of its own, and is printed as a row of a Markdown table.
@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def explicit(neck, source, target):
-    """CAFANeck.forward for equal numbers of images, through full correlation maps."""
+    """Compute CAFANeck.forward for as many source as target images, with full maps."""
     query, key = neck.query(source).flatten(2), neck.key(target).flatten(2)
     v_source, v_target = neck.value(source).flatten(2), neck.value(target).flatten(2)
     correlation = neck.scale * query.transpose(1, 2) @ key  # (B, N, N)
@@ -77,7 +77,7 @@ def measure(args: argparse.Namespace) -> dict:
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
-    step(features(1, 8, 8), features(1, 8, 8))  # libraries and threads are loaded here
+    step(features(1, 8, 8), features(1, 8, 8))  # loads libraries and starts threads
     size = (args.batch, args.height, args.width)
     inputs = features(*size), features(*size)
     if on_cuda:
@@ -103,8 +103,8 @@ def cpu_name() -> str:
 
 
 def devices() -> list[str]:
-    # Asked in another process: this one stays small, for the peak memory of a process
-    # begins at that of its parent.
+    # Check in another process to keep this one small: the peak memory of a process
+    # starts at that of its parent.
     code = "import torch; print(int(torch.cuda.is_available()))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     return ["cpu", "cuda"] if found.stdout.strip() == "1" else ["cpu"]
@@ -131,7 +131,7 @@ def main() -> None:
             command += ["--device", device, "--method", method]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
             if done.returncode:
-                # Not rare for the explicit one: it is out of memory.
+                # Common for the explicit method: it runs out of memory.
                 print(f"| {device} | {method} | failed ({done.returncode}) | |")
                 continue
             row = json.loads(done.stdout.splitlines()[-1])

@@ -1,11 +1,12 @@
-"""Train adaptation methods over several seeds to one budget, and make one table.
+"""Train adaptation methods over several seeds with one budget, and make one table.
 
 Every row is a config. All rows of a seed may start from one source model (`--init`)
-that is trained with that seed. What counts is the last checkpoint on the validation
-set, never the best one. Run again, it goes on where it was interrupted.
+that is trained with that seed. The results are those of the last checkpoint on the
+validation set, never of the best one. When run again, it resumes where it was
+interrupted.
 
-The work directory gets results.md, results.csv (a line per run), results.png, and a
-folder for every run.
+The work directory receives results.md, results.csv (one line per run), results.png, and
+a folder for every run.
 """
 
 import argparse
@@ -42,22 +43,22 @@ from rich.progress import (
 
 from mmpose_da.apis import merge_options, with_pair
 
-#: Name of the row whose file name is the common part of all.
+#: Name of the row whose file name consists of the common part only.
 UNNAMED_ROW = "uda"
-#: Names of the rows where the gap begins and ends.
+#: Names of the rows at which the gap begins and ends.
 LOWER_ROW, UPPER_ROW = "source-only", "oracle"
-#: A metric over several joints; the others are those of one part.
+#: Metrics over several joints; all others are for a single part.
 SUMMARY_METRIC = re.compile(r"\(\d+ joints\)")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training of a row.
+    """One training run of a row.
 
     Attributes:
         row (str): Name of the row.
         seed (int): Its seed.
-        result (Result, optional): None if it failed.
+        result (Result, optional): Its result, or None if it failed.
         error (str): Why it failed, and where its log is.
     """
 
@@ -69,18 +70,18 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table: a config over its seeds. What is not known is nan.
+    """A row of the table: a config over its seeds. Unknown values are nan.
 
     Attributes:
         name (str): Name of the row.
         values (tuple[float, ...]): The metric of each seed that did not fail.
         mean (float): Their mean.
-        std (float): Their sample standard deviation; nan for less than two.
-        gap_closed (float): Share of the way from the lower to the upper row, computed
-            for each seed, then averaged.
-        parts (dict[str, float]): Mean of every metric of a part of the body.
-        step_time (float): Median of the seconds of an iteration.
-        peak_memory (float): Highest of the peaks, in MiB.
+        std (float): Their sample standard deviation; nan for fewer than two.
+        gap_closed (float): Share of the gap between the lower and the upper row that is
+            closed, computed for each seed, then averaged.
+        parts (dict[str, float]): Mean metric of each body part.
+        step_time (float): Median seconds per iteration.
+        peak_memory (float): Highest peak in MiB.
     """
 
     name: str
@@ -157,10 +158,10 @@ def positive(value: str) -> int:
 
 
 def with_iters(cfg: Config, iters: int) -> Config:
-    """Train for so many iterations and validate after the last, in a copy.
+    """Return a copy that trains for ``iters`` iterations and validates after the last.
 
     Raises:
-        ValueError: The config counts epochs.
+        ValueError: If the config counts epochs.
     """
     if "max_iters" not in cfg.train_cfg:
         raise ValueError(
@@ -178,11 +179,11 @@ def load_config(
     iters: int | None = None,
     options: dict | None = None,
 ) -> Config:
-    """Load a config, with what the command line changes in all of them.
+    """Load a config, with the command-line changes that apply to all configs.
 
     Raises:
-        ValueError: An option does not go with the config, or the config would choose
-            a checkpoint by the labels of the target.
+        ValueError: If an option does not fit the config, or the config would select a
+            checkpoint by target labels.
     """
     cfg = Config.fromfile(path)
     if pair is not None:
@@ -199,10 +200,10 @@ def load_config(
 
 
 def common_value(rows: dict[str, Config], name: str, read: Callable) -> object:
-    """What all rows must have in common.
+    """Return a value that must be the same for all rows.
 
     Raises:
-        ValueError: They differ in it, or have none.
+        ValueError: If it differs, or a row does not have it.
     """
     values = {row: read(cfg) for row, cfg in rows.items()}
     if len(set(values.values())) > 1 or None in values.values():
@@ -211,13 +212,13 @@ def common_value(rows: dict[str, Config], name: str, read: Callable) -> object:
 
 
 def budget(cfg: Config) -> str:
-    """How long a config trains, in words."""
+    """Describe how long a config trains."""
     iters = cfg.train_cfg.get("max_iters")
     return f"{iters} iterations" if iters else f"{cfg.train_cfg.max_epochs} epochs"
 
 
 def target_labels(cfg: Config) -> str:
-    """How many of the target's labels a config trains with, in words."""
+    """Describe how many target labels a config trains with."""
     labeled = cfg.train_dataloader.dataset.get("labeled_target")
     if not labeled:
         return "none"
@@ -227,10 +228,10 @@ def target_labels(cfg: Config) -> str:
 
 
 def row_names(paths: Sequence[str]) -> list[str]:
-    """What file names have after their common beginning, in parts between ``_``.
+    """Return file names without their common prefix, in parts between ``_``.
 
     Raises:
-        ValueError: Two rows have one name.
+        ValueError: If two rows have the same name.
     """
     parts = [Path(path).stem.split("_") for path in paths]
     common = len(os.path.commonprefix(parts)) if len(parts) > 1 else 0
@@ -241,7 +242,7 @@ def row_names(paths: Sequence[str]) -> list[str]:
 
 
 def find_bound(names: Sequence[str], wanted: str) -> str | None:
-    """The row that is named so, alone or after the name of a network.
+    """Find the row with this name, alone or after the name of a network.
 
     Args:
         names (Sequence[str]): Names of the rows.
@@ -257,13 +258,13 @@ def find_bound(names: Sequence[str], wanted: str) -> str | None:
 def gap_note(
     runs: Sequence[Run], lower: str | None, upper: str | None, metric: str
 ) -> str:
-    """Why a share of the gap is empty, in Markdown; empty if none is.
+    """Explain in Markdown why a share of the gap is empty; empty if none is.
 
     Args:
         runs (Sequence[Run]): All runs.
-        lower (str, optional): Row where the gap begins.
-        upper (str, optional): Row where the gap ends.
-        metric (str): The metric that counts.
+        lower (str, optional): Row at which the gap begins.
+        upper (str, optional): Row at which the gap ends.
+        metric (str): The metric to compare.
     """
     reasons = []
     for bound, option, wanted in (
@@ -292,7 +293,7 @@ def _has(run: Run, row: str) -> bool:
     return run.row == row and run.result is not None
 
 
-# Trainings
+# Runs
 
 
 def run_all(
@@ -310,15 +311,17 @@ def run_all(
         rows (dict[str, Config]): The config of each row.
         seeds (Sequence[int]): The seeds.
         metric (str): The metric that a row must have in the end.
-        work_dir (Path): Folder of all runs.
-        init (Config, optional): Trained in ``work_dir/seed_N/init``, for the rows to
-            start from. Defaults to None: from their own ``load_from``.
-        jobs (int): Trainings at once; each gets its share of the CPU. Defaults to 1.
-        console (Console, optional): Where progress is shown. Defaults to None:
-            standard error.
+        work_dir (Path): Directory of all runs.
+        init (Config, optional): Trained in ``work_dir/seed_N/init``, as the start of
+            the rows. Defaults to None: they start from their own ``load_from``.
+        jobs (int): Number of simultaneous runs. Each gets its share of the CPU.
+            Defaults to 1.
+        console (Console, optional): Where progress is shown. Defaults to None: standard
+            error.
 
     Returns:
-        list[Run]: A run for every row and seed, those that failed as well.
+        list[Run]: The runs of ``init`` for every seed, then those of every row and
+        seed, including failed ones.
     """
     threads, stop = threads_per_job(jobs), threading.Event()
     total = len(seeds) * (len(rows) + (init is not None))
@@ -331,7 +334,7 @@ def run_all(
             source = start.result()
             if source.result is None:
                 return monitor.ended(Run(row, seed, error="its source model failed"))
-            # As the work directory was given, so that all of it can be moved.
+            # Relative if the work directory is, so that all of it can be moved.
             cfg.load_from = str(folder.parent / "init" / source.result.checkpoint.name)
         try:
             progress = partial(monitor.report, (row, seed))
@@ -343,13 +346,14 @@ def run_all(
                 )
         except Interrupted:
             raise
-        except Exception as error:  # of one run: the others go on
+        except Exception as error:  # one run failed, the others continue
             return monitor.ended(Run(row, seed, error=str(error)))
         shown = f"{metric} {result.metrics[metric]:.4g}" if name != "init" else "done"
         return monitor.ended(Run(row, seed, result), shown)
 
     with Monitor(total, console) as monitor, ThreadPoolExecutor(jobs) as pool:
-        # The pool starts them in this order, so no row waits for what can't start.
+        # The pool starts the runs in this order, so no row waits for one that cannot
+        # start.
         starts: dict[int, Future] = {}
         if init is not None:
             for seed in seeds:
@@ -368,16 +372,16 @@ def run_all(
 
 
 def threads_per_job(jobs: int) -> int:
-    """The share of the CPU's cores that each of so many trainings gets."""
+    """Return how many CPU cores each of ``jobs`` simultaneous runs gets."""
     try:
         cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
+    except AttributeError:  # not available on macOS
         cores = os.cpu_count() or 1
     return max(1, cores // jobs)
 
 
 class Monitor:
-    """Shows how far all runs are: a live bar on a terminal, and a line for each end."""
+    """Shows the progress of all runs: a live bar on a terminal, and a line per end."""
 
     def __init__(self, total: int, console: Console | None = None) -> None:
         console = console or Console(stderr=True)
@@ -403,13 +407,13 @@ class Monitor:
         self.bar.stop()
 
     def report(self, run: tuple[str, int], done: int, total: int) -> None:
-        """A run, by row and seed, is so far."""
+        """Record the progress of a run, given by row and seed."""
         with self.lock:
             self.shares[run] = done / total
             self._update()
 
     def ended(self, run: Run, shown: str = "") -> Run:
-        """A run has ended; it is given back."""
+        """Record that a run has ended, and return it."""
         with self.lock:
             self.shares.pop((run.row, run.seed), None)
             self.num_ended += 1
@@ -439,17 +443,17 @@ def summarise(
     lower: str | None = None,
     upper: str | None = None,
 ) -> list[Row]:
-    """The rows of the table.
+    """Summarize the runs as rows of the table.
 
     Args:
-        runs (Sequence[Run]): All runs; those that failed count for nothing.
-        names (Sequence[str]): Names of the rows, in their order.
-        metric (str): The metric that counts.
-        lower (str, optional): Row where the gap begins. Defaults to None: no gap.
-        upper (str, optional): Row where the gap ends. Defaults to None: no gap.
+        runs (Sequence[Run]): All runs. Failed ones are ignored.
+        names (Sequence[str]): Names of the rows, in order.
+        metric (str): The metric to compare.
+        lower (str, optional): Row at which the gap begins. Defaults to None: no gap.
+        upper (str, optional): Row at which the gap ends. Defaults to None: no gap.
 
     Returns:
-        list[Row]: A row for every name.
+        list[Row]: One row per name.
     """
     results = {name: {} for name in names}
     for run in runs:
@@ -484,33 +488,33 @@ def summarise(
 
 
 def is_part(name: str, metric: str) -> bool:
-    """Whether a metric is that of one part of the body."""
+    """Return whether a metric is for a single body part."""
     return name != metric and not SUMMARY_METRIC.search(name)
 
 
 def mean(values: Collection[float]) -> float:
-    """The mean; nan of nothing."""
+    """Return the mean; nan if there are no values."""
     return statistics.fmean(values) if values else math.nan
 
 
 def markdown(rows: Sequence[Row], labels: dict[str, str], metric: str) -> str:
-    """The table in Markdown.
+    """Format the table in Markdown.
 
     Args:
-        rows (Sequence[Row]): Its rows.
+        rows (Sequence[Row]): Rows of the table.
         labels (dict[str, str]): The target labels that each row trains with.
         metric (str): Name of the metric.
 
     Returns:
-        str: The table; a cell that is not known is empty.
+        str: The table. Cells with unknown values are empty.
     """
-    # Percent, or shares of 1 as of COCO's AP.
+    # Percent, or fractions of 1, such as COCO's AP.
     digits = 1 if any(value > 1 for row in rows for value in row.values) else 3
 
     def cell(value: float, digits: int = digits, unit: str = "") -> str:
         if math.isnan(value):
             return ""
-        return f"{round(value, digits) + 0.0:.{digits}f}{unit}"  # no minus before a 0
+        return f"{round(value, digits) + 0.0:.{digits}f}{unit}"  # no negative zero
 
     parts = list(dict.fromkeys(part for row in rows for part in row.parts))
     heads = ["row", "target labels", metric, "gap closed"]
@@ -535,14 +539,15 @@ def markdown(rows: Sequence[Row], labels: dict[str, str], metric: str) -> str:
 def chart(
     rows: Sequence[Row], metric: str, bounds: Sequence[str | None], title: str
 ) -> Figure:
-    """Bars with standard deviations, a dot for each seed, and lines for the bounds.
+    """Plot bars with standard deviations, a dot per seed, and lines for the bounds.
 
     Args:
-        rows (Sequence[Row]): The rows, from top to bottom; those without a result are
-            left out.
+        rows (Sequence[Row]): Rows from top to bottom. Those without a result are left
+            out.
         metric (str): Name of the metric.
-        bounds (Sequence[str | None]): Names of the rows whose mean is a line as well.
-        title (str): The title.
+        bounds (Sequence[str | None]): Names of the rows whose mean is also drawn as a
+            line.
+        title (str): Title of the chart.
 
     Returns:
         Figure: The chart.
@@ -591,7 +596,7 @@ def write_csv(path: Path, runs: Sequence[Run], labels: dict[str, str]) -> None:
 
 
 def machine(jobs: int) -> str:
-    """The machine and how it was used, in words."""
+    """Describe the machine and how it was used."""
     gpu = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
     return (
         f"{gpu}{cpu_name()}, {jobs} at once with {threads_per_job(jobs)} threads each, "
@@ -600,7 +605,7 @@ def machine(jobs: int) -> str:
 
 
 def failures(runs: Sequence[Run]) -> str:
-    """What failed and why, in Markdown; empty if nothing did."""
+    """List in Markdown what failed and why; empty if nothing did."""
     return "".join(
         f"\nFailed: {run.row}, seed {run.seed}.\n\n```\n{run.error.rstrip()}\n```\n"
         for run in runs
@@ -610,7 +615,7 @@ def failures(runs: Sequence[Run]) -> str:
 
 def main() -> None:
     """Train, and write the table."""
-    # To be told to end is like Ctrl-C: the trainings end, too.
+    # Treat SIGTERM like Ctrl-C, so that the training processes end as well.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     args = parse_args()
     names = row_names(args.rows)

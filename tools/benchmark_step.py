@@ -1,10 +1,10 @@
-"""Time a training step against the least that it is made of, on synthetic images.
+"""Time a training step against the least it consists of, on synthetic images.
 
-For every config: (a) a step of its model on a batch of its own composition, with
-preprocessing, optimizer and EMA teacher; (b) a step of MMPose's estimator of the same
-network on as many images, all labelled; (c) a forward pass of that network on the
-unlabelled target images, as a teacher needs it. They take turns, so that what else the
-machine does is shared by all. Weights are random, and all ramps have come to their end.
+For every config: (a) a step of its model on a batch of its own composition, including
+preprocessing, optimizer, and EMA teacher; (b) a step of MMPose's estimator with the
+same network on as many images, all labeled; (c) a forward pass of that network on the
+unlabeled target images, as a teacher needs it. These take turns, so that other load on
+the machine affects all of them. Weights are random, and all ramps have ended.
 """
 
 import argparse
@@ -38,12 +38,12 @@ from mmpose_da.structures import DOMAINS, TARGET_UNLABELED, joint_definition
 
 @dataclass
 class Result:
-    """What was measured of a config, for a, b and c."""
+    """Measurements of one config, for a, b, and c."""
 
     counts: dict[str, int]  # images of each domain
     times: dict[str, list[float]]  # seconds of each step
-    memory: dict[str, float] = field(default_factory=dict)  # MiB of the GPU at most
-    parts: list[dict[str, float]] = field(default_factory=list)  # seconds of a
+    memory: dict[str, float] = field(default_factory=dict)  # peak MiB on the GPU
+    parts: list[dict[str, float]] = field(default_factory=list)  # seconds, for a
 
     @property
     def ratio(self) -> float:
@@ -72,7 +72,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def load_config(args: argparse.Namespace, path: str) -> Config:
-    """Load a config; its batches have ``counts`` of each domain and the wanted size."""
+    """Load a config with ``counts`` of each domain and the requested input size."""
     cfg = Config.fromfile(path)
     cfg.merge_from_dict(args.cfg_options)
     sampler = cfg.get("train_dataloader", {}).get("batch_sampler") or {}
@@ -89,7 +89,7 @@ def load_config(args: argparse.Namespace, path: str) -> Config:
 
 
 def random_batch(cfg: Config, counts: dict[str, int]) -> dict[str, list]:
-    """A batch of noise as the config's loader gives it, labelled by random joints."""
+    """Create a batch of noise as the config's loader would, with random joints."""
     rng, codec = np.random.default_rng(0), cfg.model.head.decoder
     joints = joint_definition(cfg.model.joints)
     num_joints = joints["num_keypoints"]
@@ -120,7 +120,7 @@ def random_batch(cfg: Config, counts: dict[str, int]) -> dict[str, list]:
 
 
 def adapted_model(cfg: Config) -> nn.Module:
-    """The config's model with random weights, those of a style's networks included."""
+    """Build a config's model with random weights, including those of its style."""
     model = MODELS.build(cfg.model)
     for style in model.modules():
         if isinstance(style, AdaINStyle):
@@ -132,13 +132,13 @@ def adapted_model(cfg: Config) -> nn.Module:
 
 
 def stock_model(cfg: Config) -> nn.Module:
-    """MMPose's estimator with the same network, and none of what adapts it."""
+    """Build MMPose's estimator with the same network, without any adaptation."""
     parts = ("data_preprocessor", "backbone", "neck", "head", "train_cfg")
     return TopdownPoseEstimator(**{key: cfg.model.get(key) for key in parts})
 
 
 class Training:
-    """A training step of a model, always on the same batch."""
+    """Training steps of a model, always on the same batch."""
 
     def __init__(self, model: nn.Module, cfg: Config, counts: dict, device: str):
         self.model, self.batch = model.to(device).train(), random_batch(cfg, counts)
@@ -146,7 +146,7 @@ class Training:
         hooks = cfg.get("custom_hooks") or [] if hasattr(model, "adaptations") else []
         self.hooks = [HOOKS.build(h) for h in hooks if h["type"] == "EMATeacherHook"]
         for hook in self.hooks:
-            hook.update(model)  # as before a training: the teacher becomes a copy
+            hook.update(model)  # as before training: the teacher becomes a copy
 
     def __call__(self) -> None:
         self.model.train_step(self.batch, self.optimizer)
@@ -154,7 +154,7 @@ class Training:
             hook.update(self.model)
 
     def parts(self) -> Iterator[tuple[str, object, str]]:
-        """Names of parts, each with an object and the method that it is the time of."""
+        """Yield the name of each part, with the object and the method to time."""
         yield "preprocessing", self.model.data_preprocessor, "forward"
         yield "backbone and neck", self.model, "extract_feat"
         yield "head", self.model.head, "forward"
@@ -171,7 +171,7 @@ class Training:
 
 
 def teacher_pass(training: Training, batch: dict) -> Callable[[], None]:
-    """A forward pass of the network of a training, on images without labels."""
+    """Return a forward pass of the network under training, on unlabeled images."""
     model = deepcopy(training.model).eval()
     images = model.data_preprocessor(batch)["inputs"]
 
@@ -189,8 +189,11 @@ def now() -> float:
 
 
 def profile(step: Training) -> dict[str, float]:
-    """Seconds of a step by part, without the parts within; the others are ``rest``."""
-    spent, inner = {}, [0.0]  # inner: for each that is running, of the parts within
+    """Time the parts of a step in seconds, excluding nested parts.
+
+    Everything else is ``rest``.
+    """
+    spent, inner = {}, [0.0]  # inner: time of nested parts, per running part
 
     def timed(name: str, function: Callable) -> Callable:
         spent[name] = 0.0
@@ -209,7 +212,8 @@ def profile(step: Training) -> dict[str, float]:
     with contextlib.ExitStack() as stack:
         for name, owner, method in list(step.parts()):
             vars(owner)[method] = timed(name, getattr(owner, method))
-            # With a default: the estimator takes the forward pass of its head back.
+            # With a default, because the estimator also removes a forward method from
+            # its head.
             stack.callback(vars(owner).pop, method, None)
         timed("rest", step)()
     return spent
@@ -234,7 +238,7 @@ def measure(cfg: Config, args: argparse.Namespace) -> Result:
     for name in makers if unlabeled else "ab":
         before = memory()
         steps[name] = makers[name]()
-        steps[name]()  # here the optimizer gets its state
+        steps[name]()  # creates the state of the optimizer
         own[name] = memory() - before
 
     result = Result(counts, {name: [] if name in steps else [0.0] for name in makers})
@@ -254,7 +258,7 @@ def measure(cfg: Config, args: argparse.Namespace) -> Result:
 
 
 def table(results: dict[str, Result]) -> str:
-    """The times of all configs, in Markdown."""
+    """Format the times of all configs in Markdown."""
     heads = ["config", "images", "a: step (s)", "b: supervised (s)", "c: teacher (s)"]
     heads += ["a / (b + c)", "peaks (MiB)"]
     lines = [heads, ["---"] * 2 + ["---:"] * 5]
@@ -268,7 +272,7 @@ def table(results: dict[str, Result]) -> str:
 
 
 def parts_table(result: Result) -> str:
-    """The median times of the parts of a step, the longest first, in Markdown."""
+    """Format the median times of the parts of a step in Markdown, longest first."""
     names = result.parts[0]
     medians = {n: float(np.median([parts[n] for parts in result.parts])) for n in names}
     text, total = "| part of a | s | share |\n|---|---:|---:|\n", sum(medians.values())
@@ -284,7 +288,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     results = {}
     for path in args.configs:
         results[Path(path).stem] = measure(load_config(args, path), args)
-        gc.collect()  # modules that know each other are not freed before
+        gc.collect()  # frees modules in reference cycles
     gpu = "" if args.device == "cpu" else f"{torch.cuda.get_device_name()}, "
     print(f"{gpu}{cpu_name()}, {args.threads} CPU threads, ", end="")
     print(f"torch {torch.__version__}; median (quartiles) of {args.iters} iterations\n")

@@ -1,11 +1,11 @@
 """Adapt a pose estimator from a studio to a street, on a bare machine, in minutes.
 
 Renders people in both places, trains a source model in the studio, adapts it with
-images of the street and none of their labels, evaluates both models in the street, and
-draws what came of it. Run again, it goes on where it was interrupted.
+unlabeled images of the street, evaluates both models in the street, and plots the
+results. When run again, it resumes where it was interrupted.
 """
 
-# First: it registers MMPose-DA and lets MMPose be imported.
+# Import this first: it registers MMPose-DA and makes MMPose importable.
 import mmpose_da  # noqa: F401, I001
 
 import argparse
@@ -45,12 +45,12 @@ SOURCE_CONFIG = CONFIGS / "studio2street_res18_pretrain.py"
 ADAPTED_CONFIG = CONFIGS / "studio2street_res18_mean-teacher.py"
 BEFORE, AFTER = "source model", "adapted"
 
-VALIDATIONS = 4  # of each training
-LOG_LINES = 50  # of each training: points of a curve, steps of a progress bar
+VALIDATIONS = 4  # per run
+LOG_LINES = 50  # per run: points of a curve, steps of a progress bar
 DRAWN_PEOPLE = 8
-EMBEDDED_PEOPLE = 300  # of each domain
-#: Points of the metric within which two runs are said to be equal. A few hundred images
-#: of twelve joints and another seed move it by so much.
+EMBEDDED_PEOPLE = 300  # per domain
+#: Points of the metric within which two runs are considered equal. Another seed changes
+#: the result on a few hundred images with twelve joints by this much.
 NOISE = 1.0
 
 
@@ -85,17 +85,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def make_config(
     path: Path, seed: int, iters: int | None = None, load_from: Path | None = None
 ) -> Config:
-    """Load a config, with what the demo needs of a training.
+    """Load a config, with the settings that the demo needs.
 
     Args:
         path (Path): The config file.
         seed (int): The seed.
-        iters (int, optional): Iterations instead of the config's. Defaults to None.
+        iters (int, optional): Number of iterations, instead of the config's. Defaults
+            to None.
         load_from (Path, optional): Checkpoint to start from. Defaults to None: random
             weights.
 
     Returns:
-        Config: The config, which validates, saves and logs often enough to watch it.
+        Config: The config, which validates, saves, and logs often enough to follow it.
     """
     cfg = Config.fromfile(path)
     iters = iters or cfg.train_cfg.max_iters
@@ -111,8 +112,8 @@ def make_config(
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the demo."""
     args = parse_args(argv)
-    # Of MMPose, on where it finds its own files, and of MMEngine, on variables that
-    # configs read.
+    # Silence MMPose's warnings about where it finds its own files, and MMEngine's
+    # messages about environment variables that configs read.
     warnings.filterwarnings("ignore", category=UserWarning, module="mmpose")
     MMLogger.get_current_instance().setLevel("WARNING")
     console = Console(file=sys.stdout)
@@ -126,15 +127,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> None:
-    """Render, train, adapt, evaluate, draw and tell.
+    """Render, train, adapt, evaluate, plot, and report.
 
     Args:
         args (argparse.Namespace): Options of :func:`parse_args`.
-        console (Console): Where to tell it.
+        console (Console): Where to report.
     """
     begin = time.monotonic()
     console.print(f"computing on {device_name()}")
-    # The configs and the trainings read it.
+    # The configs and the training processes read this variable.
     os.environ["MMPOSE_DA_DATA"] = str(args.data_root.resolve())
     work_dir = args.work_dir.resolve()
     folders = {BEFORE: work_dir / "source", AFTER: work_dir / "adapted"}
@@ -155,7 +156,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
 
     with console.status("drawing"):
         runs = {name: scalars(folder) for name, folder in folders.items()}
-        # It begins where the source model ends.
+        # The adapted model starts where the source model ends.
         runs[AFTER].insert(0, {"step": 0, cfg.target_metric: before})
         plot_training_curves(runs, cfg.target_metric, work_dir / "curves.png")
         with redirect_stdout(StringIO()):  # MMEngine and COCO print what they load
@@ -169,7 +170,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
 
 
 def device_name() -> str:
-    """The device that MMEngine chooses, in words."""
+    """Describe the device that MMEngine chooses."""
     device = get_device()
     if device == "cuda":
         return f"the GPU {torch.cuda.get_device_name()}"
@@ -179,10 +180,10 @@ def device_name() -> str:
 
 
 def training_threads() -> int | None:
-    """CPU threads of a training: one for each core, but the one that loads the images.
+    """Return the CPU threads for training: one per core, minus one for data loading.
 
-    Threads that have to wait for each other on a core that is in use slow a training
-    down by a factor of ten. None where ``OMP_NUM_THREADS`` says how many.
+    Threads that wait for each other on a busy core slow training down by a factor of
+    ten. Returns None if ``OMP_NUM_THREADS`` sets the number.
     """
     if "OMP_NUM_THREADS" in os.environ:
         return None
@@ -190,15 +191,15 @@ def training_threads() -> int | None:
 
 
 def render_missing(folder: Path, bars: Progress) -> None:
-    """Render each domain that is not there, with a bar.
+    """Render each domain that does not exist yet, with a progress bar.
 
     Args:
-        folder (Path): Gets a folder for each domain. One that was rendered before stays
-            as it is, with any number of images.
-        bars (Progress): Where the bars go.
+        folder (Path): Receives a folder for each domain. One that was rendered before
+            is left unchanged, with any number of images.
+        bars (Progress): Where to show the bars.
 
     Raises:
-        FileExistsError: A domain was rendered by another version of the generator.
+        FileExistsError: If a domain was rendered by another version of the generator.
     """
     for domain, format, splits in DOMAINS:
         counts = dict(map(split_count, splits))
@@ -217,7 +218,7 @@ def render_missing(folder: Path, bars: Progress) -> None:
 
 
 def train_with_bar(text: str, cfg: Config, work_dir: Path, bars: Progress) -> Result:
-    """Train, or go on, in a folder of its own, with a bar."""
+    """Train or resume in a directory of its own, with a progress bar."""
     bar = bars.add_task(text, total=cfg.train_cfg.max_iters)
     result = train(
         cfg,
@@ -232,12 +233,12 @@ def train_with_bar(text: str, cfg: Config, work_dir: Path, bars: Progress) -> Re
 def draw_models(
     configs: dict[str, Config], results: dict[str, Result], work_dir: Path
 ) -> None:
-    """Draw the predictions and the features of each model.
+    """Plot the predictions and the features of each model.
 
     Args:
         configs (dict[str, Config]): The config that each model was trained with.
-        results (dict[str, Result]): What the training of each model gave.
-        work_dir (Path): Gets ``predictions.jpg`` and ``features.png``.
+        results (dict[str, Result]): The result of each training run.
+        work_dir (Path): Receives ``predictions.jpg`` and ``features.png``.
     """
     models = {
         name: init_model(
@@ -264,10 +265,10 @@ def draw_models(
 
 
 def people_of(cfg: Config, domain: str) -> BaseDataset:
-    """The training images of a domain, without augmentation.
+    """Return the training images of a domain, without augmentation.
 
     Args:
-        cfg (Config): A config of a pair of domains.
+        cfg (Config): A config with a pair of domains.
         domain (str): ``source`` or ``target``.
     """
     dataset = dict(cfg[domain], pipeline=cfg.val_dataloader.dataset.pipeline)
@@ -276,7 +277,7 @@ def people_of(cfg: Config, domain: str) -> BaseDataset:
 
 
 def taught_joints(cfg: Config) -> set[str]:
-    """The joints that the source has; no model has learnt what the others look like."""
+    """Return the joints that the source has; no model has learned the others."""
     wanted = joint_definition(cfg.joints)
     given = joint_definition(cfg.source.type)
     mapping = joint_mapping(given, wanted, cfg.source.get("joint_map"))
@@ -286,11 +287,11 @@ def taught_joints(cfg: Config) -> set[str]:
 def results_table(
     before: dict[str, float], after: dict[str, float], metric: str
 ) -> Table:
-    """Both models, by part of the body and on average.
+    """Tabulate the metrics of both models, by body part and on average.
 
     Args:
         before (dict[str, float]): Metrics of the source model.
-        after (dict[str, float]): The same of the adapted model.
+        after (dict[str, float]): Metrics of the adapted model.
         metric (str): Name of the average.
     """
     table = Table(title=f"{metric} in the street, in %")
@@ -311,12 +312,12 @@ def results_table(
 
 
 def conclusion(before: float, after: float, iters: int) -> str:
-    """What the figures say, in plain words.
+    """Explain the results in plain words.
 
     Args:
         before (float): Percentage of joints that the source model finds.
-        after (float): The same of the adapted model.
-        iters (int): For how long it was adapted.
+        after (float): Percentage of joints that the adapted model finds.
+        iters (int): Number of iterations of the adaptation.
     """
     gain = after - before
     if gain > NOISE:
@@ -326,7 +327,7 @@ def conclusion(before: float, after: float, iters: int) -> str:
     else:
         verdict = "no difference that a single run can show: adaptation did not help"
     return (
-        "The source model has learnt from labelled people in the studio alone. It "
+        "The source model has learned from labeled people in the studio alone. It "
         f"finds {before:.1f} % of the joints of people in the street, to within half "
         "the size of a head. Adapted with images of the street, and not one label of "
         f"them, it finds {after:.1f} %, {verdict}.\nThis is one seed, and the "
@@ -336,7 +337,7 @@ def conclusion(before: float, after: float, iters: int) -> str:
 
 
 def closing(work_dir: Path, adapted: Result) -> str:
-    """Where everything is, and what to run next."""
+    """Say where everything is, and what to run next."""
     return f"""
 {work_dir}/predictions.jpg  the first people of the street's validation set
 {work_dir}/curves.png       losses and {VALIDATIONS} validations of both trainings

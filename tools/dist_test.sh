@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Test with one process per GPU, or without any with so many processes on the CPU:
+# Test with one process per GPU or, without GPUs, with GPUS processes on the CPU:
 #   tools/dist_test.sh CONFIG CHECKPOINT GPUS [OPTIONS of test.py ...]
-# On several machines: NNODES, NODE_RANK, MASTER_ADDR and PORT in the environment.
+# For several machines, set NNODES, NODE_RANK, MASTER_ADDR, and PORT in the environment.
 set -euo pipefail
 
 if [ "$#" -lt 3 ]; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Train with one process per GPU, or without any with so many processes on the CPU:
+# Train with one process per GPU or, without GPUs, with GPUS processes on the CPU:
 #   tools/dist_train.sh CONFIG GPUS [OPTIONS of train.py ...]
-# On several machines: NNODES, NODE_RANK, MASTER_ADDR and PORT in the environment.
+# For several machines, set NNODES, NODE_RANK, MASTER_ADDR, and PORT in the environment.
 set -euo pipefail
 
 if [ "$#" -lt 2 ]; then

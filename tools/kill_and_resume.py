@@ -1,10 +1,10 @@
-"""Kill a training at random moments, resume it, and compare it with one that was not.
+"""Kill a run at random moments, resume it, and compare it with an uninterrupted one.
 
-The training is that of ``tools/train.py``. It is killed (SIGKILL) while it starts, in
-an iteration, in a save and in a validation, and resumed, several times in a run. What
-it ends with must be what the training that ran through ended with, bit for bit:
-weights, teacher, optimizer, schedulers, history of the losses, metrics, log, and the
-files that are left. The exit code is 1 if it isn't.
+The run is one of ``tools/train.py``. It is killed (SIGKILL) during startup, in an
+iteration, in a save, or in a validation, and resumed, several times per run. Its
+outcome must match that of the uninterrupted run bit for bit: weights, teacher,
+optimizer, schedulers, loss history, metrics, log, and remaining files. If it does not,
+the exit code is 1.
 """
 
 import argparse
@@ -32,12 +32,12 @@ from mmengine.runner import CheckpointLoader, Runner
 from mmpose_da.engine import find_checkpoint
 
 PHASES = ("start", "iteration", "save", "validation")
-#: What no two runs have in common.
+#: Values that differ between any two runs.
 CLOCKS = ("time", "data_time", "memory")
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line; the options that are not known are the training's."""
+    """Read the command line; unknown options are passed on to the training."""
     parser = argparse.ArgumentParser(
         description=__doc__.split("\n\n")[0],
         epilog="All other options are those of tools/train.py.",
@@ -54,12 +54,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 class PhaseHook(Hook):
-    """Tells another process what a training is doing.
+    """Tells another process what a training run is doing.
 
     Args:
-        entered (Array): How often each of :data:`PHASES` was entered; after these the
-            index of the present one.
-        seconds (Array): How long each lasted in all.
+        entered (Array): How often each of :data:`PHASES` was entered, followed by the
+            index of the current one.
+        seconds (Array): The total duration of each.
     """
 
     priority = "VERY_HIGH"
@@ -89,7 +89,7 @@ class PhaseHook(Hook):
 def run_training(
     argv: list[str], log: Path, threads: int, entered: Sequence, seconds: Sequence
 ) -> None:
-    """Train, in this process, as ``tools/train.py`` does."""
+    """Train in this process, as ``tools/train.py`` does."""
     with open(log, "a") as file:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), stream.fileno())
@@ -104,23 +104,23 @@ def run_training(
 
 
 class Trainings:
-    """Starts and kills trainings of a config."""
+    """Starts and kills training runs of a config."""
 
     def __init__(self, args: argparse.Namespace, rng: random.Random) -> None:
         self.args, self.rng = args, rng
-        # Forked from a server that has imported everything and computed nothing.
+        # Fork from a server that has imported everything but computed nothing.
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["train"])
-        self.seconds: list[float] = []  # that a phase lasts, once one ran through
+        self.seconds: list[float] = []  # per phase, once a run has completed
 
     def attempt(self, work_dir: Path, kill: bool) -> str | None:
-        """Train or go on; give the phase in which it was killed, None at the end."""
+        """Train or resume; return the phase in which it was killed, or None."""
         args = self.args
         argv = [args.config, "--work-dir", str(work_dir), "--resume", *args.options]
         entered = self.context.Array("l", len(PHASES) + 1, lock=False)
         seconds = self.context.Array("d", len(PHASES), lock=False)
         work_dir.mkdir(parents=True, exist_ok=True)
-        # MMEngine's folder of a start is named by the second.
+        # MMEngine names the folder of each start by the second.
         time.sleep(1 - time.time() % 1)
         log = work_dir / "train.log"
         process = self.context.Process(
@@ -141,7 +141,7 @@ class Trainings:
         return phase
 
     def _kill(self, process: multiprocessing.Process, entered: Sequence) -> str | None:
-        """Kill in a random phase; None if the training ended before."""
+        """Kill the run in a random phase; return None if it ended before."""
         phase = self.rng.randrange(len(PHASES))
         times = 1 if phase == 0 else self.rng.randint(1, 3)
         while entered[phase] < times:
@@ -156,7 +156,7 @@ class Trainings:
 
 
 def outcome(work_dir: Path) -> dict[str, Any]:
-    """What a training ended with, without clocks and paths."""
+    """Return what a run ended with, without times and paths."""
     path = find_checkpoint(work_dir)
     content = CheckpointLoader.load_checkpoint(path, "cpu", "silent")
     hub = content.pop("message_hub")
@@ -169,7 +169,7 @@ def outcome(work_dir: Path) -> dict[str, Any]:
             for key, value in hub["log_scalars"].items()
             if key.rpartition("/")[2] not in CLOCKS
         },
-        # Its texts are paths, times and the config with the work directory.
+        # Its strings are paths, times, and the config with the work directory.
         state={
             key: value
             for key, value in hub["runtime_info"].items()
@@ -186,7 +186,7 @@ def outcome(work_dir: Path) -> dict[str, Any]:
 
 
 def differences(a: Any, b: Any, path: str = "") -> Iterator[str]:
-    """Where two nested values are not the same, bit for bit."""
+    """Yield where two nested values are not identical, bit for bit."""
     if isinstance(a, HistoryBuffer):
         a, b = a.data, b.data
     if type(a) is not type(b):
@@ -211,7 +211,7 @@ def differences(a: Any, b: Any, path: str = "") -> Iterator[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Kill, compare, and print how often."""
+    """Kill and resume runs, compare them, and print the number of kills."""
     args = parse_args(argv)
     root = args.work_dir or Path(tempfile.mkdtemp(prefix="kill_and_resume_"))
     trainings = Trainings(args, random.Random(args.seed))

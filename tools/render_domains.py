@@ -1,4 +1,4 @@
-"""Render the embedded pair of domains: people in a studio, people in a street."""
+"""Render the built-in pair of domains: people in a studio, and people in a street."""
 
 import argparse
 import os
@@ -19,7 +19,7 @@ from rich.progress import (
 
 from mmpose_da.datasets.synthetic import STREET, STUDIO, contact_sheet, write_domain
 
-#: Each domain, its format, and the images of each split that are made by default.
+#: Each domain, its format, and the default number of images of each split.
 DOMAINS = (
     (STUDIO, "coco", ["train=3000"]),
     (STREET, "mpii", ["train=3000", "val=800"]),
@@ -27,7 +27,7 @@ DOMAINS = (
 
 
 def split_count(value: str) -> tuple[str, int]:
-    """Read ``train=3000``, for ``argparse``."""
+    """Parse ``train=3000``, for ``argparse``."""
     split, _, count = value.partition("=")
     if not split.isidentifier() or not count.isdecimal():
         raise argparse.ArgumentTypeError(f"'{value}' is not like train=3000")
@@ -35,7 +35,7 @@ def split_count(value: str) -> tuple[str, int]:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Make the parser."""
+    """Create the parser."""
     parser = argparse.ArgumentParser(
         description="Render people in a studio (COCO format) and in a street (MPII "
         "format) into data sets that MMPose reads"
@@ -80,7 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def progress_bars(console: Console | None = None) -> Progress:
-    """Bars with a text, a count and the time that is left, at the end that it took."""
+    """Create bars with a text, a count, and the remaining (finally, elapsed) time."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

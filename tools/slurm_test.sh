@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Test with Slurm:
 #   tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [OPTIONS of test.py ...]
-# GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS in the environment say how. There is
-# one process per GPU; without any, SRUN_ARGS=--gres=none and so many on the CPU.
+# Set GPUS, GPUS_PER_NODE, CPUS_PER_TASK, and SRUN_ARGS in the environment. There is
+# one process per GPU. Without GPUs, use SRUN_ARGS=--gres=none for GPUS processes on the
+# CPU.
 set -euo pipefail
 
 if [ "$#" -lt 4 ]; then
@@ -15,7 +16,7 @@ args=("$3" "$4")
 shift 4
 gpus=${GPUS:-8}
 gpus_per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}
-# Words of SRUN_ARGS are separate arguments of srun.
+# Each word of SRUN_ARGS is a separate argument of srun.
 read -r -a srun_args <<< "${SRUN_ARGS:-}"
 
 tools="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"

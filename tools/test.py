@@ -45,10 +45,10 @@ def make_config(args: argparse.Namespace) -> Config:
         args (argparse.Namespace): Options of :func:`parse_args`.
 
     Returns:
-        Config: What the runner is made from.
+        Config: The config for the runner.
 
     Raises:
-        ValueError: If an option does not go with the config.
+        ValueError: If an option does not fit the config.
     """
     cfg = load_config(args)
     if args.pair is not None and not cfg.get("test_dataloader"):
@@ -59,7 +59,7 @@ def make_config(args: argparse.Namespace) -> Config:
     match = dict(type="CheckpointMatchHook", complete=True)
     cfg.setdefault("default_hooks", {})["checkpoint_match"] = match
 
-    # With --badcase, --show shows the bad cases alone.
+    # With --badcase, --show displays only the bad cases.
     show = args.show and not args.badcase
     if show or args.show_dir is not None:
         enable_hook(cfg, "visualization", args, show=show, out_dir=args.show_dir)
@@ -81,14 +81,14 @@ def make_config(args: argparse.Namespace) -> Config:
 
 
 def choose_badcase_metric(cfg: Config) -> None:
-    """Let the bad cases be those of the head's loss or of the evaluator.
+    """Select bad cases by the loss of the head or by the evaluator.
 
     Args:
-        cfg (Config): The config, changed in place.
+        cfg (Config): The config, modified in place.
 
     Raises:
-        ValueError: If ``default_hooks.badcase.metric_type`` is neither ``'loss'``
-            nor ``'accuracy'``.
+        ValueError: If ``default_hooks.badcase.metric_type`` is neither ``'loss'`` nor
+            ``'accuracy'``.
     """
     hook = cfg.default_hooks.badcase
     metrics = {"loss": cfg.model.head.get("loss"), "accuracy": cfg.test_evaluator}
@@ -103,10 +103,10 @@ def choose_badcase_metric(cfg: Config) -> None:
 
 
 class SaveMetricsHook(Hook):
-    """Save the metrics of a test.
+    """Saves the metrics of a test.
 
     Args:
-        path (str): The file, of a format that :func:`mmengine.dump` knows.
+        path (str): The file, in a format that :func:`mmengine.dump` supports.
     """
 
     priority = "LOWEST"

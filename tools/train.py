@@ -53,10 +53,10 @@ def make_config(args: argparse.Namespace) -> Config:
         args (argparse.Namespace): Options of :func:`parse_args`.
 
     Returns:
-        Config: What the runner is made from.
+        Config: The config for the runner.
 
     Raises:
-        ValueError: If an option does not go with the config.
+        ValueError: If an option does not fit the config.
     """
     cfg = load_config(args)
 
@@ -109,12 +109,12 @@ def make_config(args: argparse.Namespace) -> Config:
 
 
 def resume(cfg: Config, checkpoint: str) -> None:
-    """Go on from a checkpoint; ``'auto'`` is the latest of the work directory.
+    """Resume from a checkpoint; ``'auto'`` is the latest in the work directory.
 
-    Where there is none yet, the training starts, with ``load_from`` if it is given.
+    If there is none yet, training starts, from ``load_from`` if it is set.
 
     Args:
-        cfg (Config): The config, changed in place.
+        cfg (Config): The config, modified in place.
         checkpoint (str): ``'auto'`` or a path.
     """
     latest = find_checkpoint(cfg.work_dir) if checkpoint == "auto" else checkpoint
@@ -124,13 +124,13 @@ def resume(cfg: Config, checkpoint: str) -> None:
 
 
 def start_from_scratch(cfg: Config) -> None:
-    """Take out what would load pretrained weights, for a machine without network.
+    """Remove what would load pretrained weights, for machines without network access.
 
-    That is ``load_from``, unless it is the checkpoint to resume from, and every
-    ``init_cfg`` of type ``Pretrained`` of the model.
+    This applies to ``load_from``, unless it is the checkpoint to resume from, and to
+    every ``init_cfg`` of type ``Pretrained`` in the model.
 
     Args:
-        cfg (Config): The config, changed in place.
+        cfg (Config): The config, modified in place.
     """
     if not cfg.get("resume", False):
         cfg.load_from = None

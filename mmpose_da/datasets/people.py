@@ -1,4 +1,4 @@
-"""Selection of the people of a domain: which annotations are used, and why."""
+"""Selection of people: which annotations are used, and why the others are not."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What the converters have in common: files, boxes, COCO-style JSON."""
+"""Utilities shared by the converters: files, boxes, and COCO-style JSON."""
 
-# First: it lets MMPose be imported without compiled MMCV, and registers MMPose-DA.
+# Import this first: it registers MMPose-DA and makes MMPose importable without compiled
+# MMCV.
 import mmpose_da  # noqa: F401, I001
 
 import argparse
@@ -25,11 +26,11 @@ from mmpose_da.structures import joint_definition
 
 T = TypeVar("T")
 
-LABELED, OCCLUDED, UNLABELED = 2, 1, 0  # COCO's flags of a joint
+LABELED, OCCLUDED, UNLABELED = 2, 1, 0  # COCO's visibility flags
 
 
 class ConversionError(ValueError):
-    """A data set is not as its converter expects it; says which file."""
+    """Raised if a dataset is not as its converter expects it; says which file."""
 
 
 def run(
@@ -37,7 +38,7 @@ def run(
     convert: Callable[[argparse.Namespace], Any],
     argv: Sequence[str] | None = None,
 ) -> None:
-    """Read the command line and convert; an error ends the program with one line."""
+    """Read the command line and convert; an error exits with a one-line message."""
     args = parser.parse_args(argv)
     try:
         convert(args)
@@ -46,7 +47,7 @@ def run(
 
 
 def make_parser(description: str, tree: str) -> argparse.ArgumentParser:
-    """Make a parser with the folder of the data set, whose content ``tree`` names."""
+    """Create a parser for the folder of the dataset, whose content ``tree`` names."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("folder", type=Path, help=f"the folder with {tree}")
     return parser
@@ -64,7 +65,7 @@ def track(items: Sequence[T], description: str) -> Iterator[T]:
 
 
 def existing(path: Path) -> Path:
-    """Check that a path is there."""
+    """Check that a path exists."""
     if not path.exists():
         raise ConversionError(f"there is no '{path}'; see docs/datasets.md")
     return path
@@ -76,7 +77,7 @@ def read_mat(path: Path, name: str) -> np.ndarray:
         content = loadmat(existing(path), variable_names=[name])
     except ConversionError:
         raise
-    except Exception as error:  # whatever SciPy raises at a broken file
+    except Exception as error:  # of any type: the file may be damaged anywhere
         raise ConversionError(f"'{path}' can't be read: {error}") from error
     if name not in content:
         raise ConversionError(f"'{path}' has no variable '{name}'")
@@ -92,7 +93,7 @@ def read_json(path: Path) -> Any:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image; reads no more than its header."""
+    """Return the width and height of an image, reading only its header."""
     try:
         with Image.open(existing(path)) as image:
             return image.size
@@ -101,7 +102,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file that is complete as soon as it has its name."""
+    """Write a file that gets its name only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     partial.write_bytes(content)
@@ -109,14 +110,14 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def square_box(points: np.ndarray, scale: float) -> np.ndarray:
-    """The square around points (K, 2), grown by ``scale``: x, y, width, height."""
+    """Return the square around points (K, 2), times ``scale``: x, y, width, height."""
     low, high = points.min(0), points.max(0)
     side = scale * (high - low).max()
     return np.array([*((low + high) / 2 - side / 2), side, side])
 
 
 def split(items: Sequence[T], count: int, seed: int) -> tuple[list[T], list[T]]:
-    """The items without ``count`` random ones, and these; both in their order."""
+    """Split off ``count`` random items; return the others and these, both in order."""
     if not 0 <= count <= len(items):
         raise ConversionError(f"{count} of {len(items)} images can't be left out")
     chosen = np.random.default_rng(seed).permutation(len(items))[:count]
@@ -126,16 +127,16 @@ def split(items: Sequence[T], count: int, seed: int) -> tuple[list[T], list[T]]:
 
 
 class CocoFile:
-    """A COCO-style file of images with keypoints, under construction.
+    """Builds a COCO-style file of images with keypoints.
 
     Args:
-        joints (str | dict): The joint definition of the set; see
+        joints (str | dict): The joint definition of the dataset; see
             :func:`mmpose_da.structures.joint_metainfo`.
         categories (Iterable[str]): Names of the categories, which get the ids 1, 2, ...
         bbox_source (str): What the boxes were computed from: ``"annotation"``,
-            ``"image"``, ``"mask"``, ``"mesh"`` or ``"keypoints"``. It is written into
-            the file: :class:`mmpose_da.datasets.MixedDomainDataset` warns of boxes that
-            show the labels of an unlabeled domain. Defaults to ``"annotation"``.
+            ``"image"``, ``"mask"``, ``"mesh"``, or ``"keypoints"``. It is written to
+            the file: :class:`mmpose_da.datasets.MixedDomainDataset` warns about boxes
+            that show the labels of an unlabeled domain. Defaults to ``"annotation"``.
     """
 
     def __init__(
@@ -166,13 +167,13 @@ class CocoFile:
         """Add one instance.
 
         Args:
-            file_name (str): Its image, as seen from the data set's image folder.
+            file_name (str): Its image, relative to the image folder of the dataset.
             size (tuple[int, int]): Width and height of the image.
             points (np.ndarray): The joints (K, 2) in pixels.
-            flags (np.ndarray): COCO's flag of every joint (K,). The coordinates of
-                unlabelled joints are dropped.
-            box (Sequence[float], optional): x, y, width and height; what is outside of
-                the image is cut off. Defaults to None, which means the whole image.
+            flags (np.ndarray): COCO's visibility flag of every joint (K,). The
+                coordinates of unlabeled joints are dropped.
+            box (Sequence[float], optional): x, y, width, and height. It is clipped to
+                the image. Defaults to None: the whole image.
             category (str, optional): Name of the category. Defaults to the first one.
         """
         width, height = size
@@ -202,7 +203,7 @@ class CocoFile:
         )
 
     def write(self, path: Path) -> None:
-        """Write the file and say so; a file without instances is an error."""
+        """Write the file and print its size; a file without instances is an error."""
         if not self.annotations:
             raise ConversionError(f"there is nothing to write into '{path}'")
         content = dict(
@@ -216,5 +217,5 @@ class CocoFile:
 
 
 def _rounded(values: Any) -> Any:
-    """Numbers for a JSON file, to a thousandth of a pixel."""
+    """Round numbers for a JSON file to a thousandth of a pixel."""
     return np.round(np.asarray(values, float), 3).tolist()

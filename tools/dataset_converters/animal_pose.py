@@ -1,4 +1,4 @@
-"""Animal-Pose (keypoints.json) to COCO-style JSON, for some of its animals."""
+"""Convert Animal-Pose (keypoints.json) to COCO-style JSON, for some of its animals."""
 
 import argparse
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from _coco import (
     track,
 )
 
-#: Number in keypoints.json of each joint of MMPose's AnimalPoseDataset.
+#: Index in keypoints.json of each joint of MMPose's AnimalPoseDataset.
 ORDER = [0, 1, 3, 4, 2, 17, 19, 18, *range(5, 17)]
 
 

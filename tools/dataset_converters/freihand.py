@@ -1,4 +1,4 @@
-"""FreiHAND to COCO-style JSON, split by hand."""
+"""Convert FreiHAND to COCO-style JSON, split by hand."""
 
 import argparse
 from collections.abc import Sequence
@@ -20,12 +20,13 @@ from _coco import (
 )
 
 SIZE = (224, 224)
-#: Every hand is there once for each of them: the images of the first one come first.
+#: Every hand appears once with each background. The images with the first one come
+#: first.
 BACKGROUNDS = ("green-screen", "homogenized", "sampled", "automatic")
 
 
 def read_joints(folder: Path) -> np.ndarray:
-    """The joints (N, 21, 2) of all hands in pixels, projected from three dimensions."""
+    """Return the joints (N, 21, 2) of all hands in pixels, projected from 3D."""
     camera = np.array(read_json(folder / "training_K.json"), float)
     joints = np.array(read_json(folder / "training_xyz.json"), float)
     if camera.shape != (len(joints), 3, 3) or joints.shape[1:] != (21, 3):
@@ -39,7 +40,7 @@ def read_joints(folder: Path) -> np.ndarray:
 
 
 def mask_box(path: Path, scale: float) -> np.ndarray:
-    """The square around the hand in a mask, grown by ``scale``."""
+    """Return the square around the hand in a mask, times ``scale``."""
     mask = cv2.imread(str(existing(path)), cv2.IMREAD_GRAYSCALE)
     if mask is None:
         raise ConversionError(f"'{path}' is not an image")

@@ -1,4 +1,4 @@
-"""Human3.6M as MMPose prepares it (preprocess_h36m.py) to COCO-style JSON in 2D."""
+"""Convert Human3.6M, prepared by MMPose (preprocess_h36m.py), to 2D COCO-style JSON."""
 
 import argparse
 import re
@@ -18,7 +18,7 @@ from _coco import (
     track,
 )
 
-#: Width and height of a camera's images.
+#: Width and height of the images of each camera.
 CAMERAS = {
     "54138969": (1000, 1002),
     "55011271": (1000, 1000),
@@ -28,7 +28,7 @@ CAMERAS = {
 
 
 def read_annotations(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The image names (N,) and joints (N, 17, 2) of MMPose's file."""
+    """Return the image names (N,) and joints (N, 17, 2) of MMPose's file."""
     with np.load(existing(path), allow_pickle=False) as content:
         missing = {"imgname", "part"} - set(content.files)
         if missing:
@@ -43,7 +43,7 @@ def read_annotations(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def camera_size(name: str) -> tuple[int, int]:
-    """The size of an image, by its name."""
+    """Return the size of an image, given its name."""
     match = re.search(r"\.(\d+)_\d+\.\w+$", name)
     if match is None or match[1] not in CAMERAS:
         raise ConversionError(
@@ -53,7 +53,7 @@ def camera_size(name: str) -> tuple[int, int]:
 
 
 def convert(args: argparse.Namespace) -> None:
-    """Write the annotations of the training and the test subjects."""
+    """Write the annotations of the training and test subjects."""
     for part in ("train", "test"):
         names, joints = read_annotations(
             args.folder / f"annotation_body3d/{args.fps}/h36m_{part}.npz"

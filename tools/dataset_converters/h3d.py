@@ -1,4 +1,4 @@
-"""Hand-3D-Studio as RegDA gives it (H3D_crop) to COCO-style JSON."""
+"""Convert Hand-3D-Studio, as RegDA provides it (H3D_crop), to COCO-style JSON."""
 
 import argparse
 import random
@@ -16,12 +16,13 @@ from _coco import (
     track,
 )
 
-#: RegDA's choice of the test images: the share, but no more than so many, and the seed.
+#: RegDA's selection of the test images: their share, their maximum number, and the
+#: seed.
 TEST_SHARE, TEST_IMAGES, SEED = 0.2, 3200, 42
 
 
 def regda_split(samples: list) -> tuple[list, list]:
-    """The training and the test images of RegDA, which shuffles with a fixed seed."""
+    """Return RegDA's training and test images, shuffled with a fixed seed."""
     samples = list(samples)
     random.Random(SEED).shuffle(samples)
     count = min(int(len(samples) * TEST_SHARE), TEST_IMAGES)
@@ -43,7 +44,7 @@ def convert(args: argparse.Namespace) -> None:
         free = int(args.hands == "free")
         samples = [s for s in samples if int(s["without_object"]) == free]
     for part, chosen in zip(("train", "test"), regda_split(samples), strict=True):
-        # Boxes are whole images, but RegDA cut these around the joints.
+        # Boxes are whole images, but RegDA cropped these around the joints.
         coco = CocoFile("FreiHandDataset", ["hand"], bbox_source="keypoints")
         for sample in track(chosen, part):
             size = image_size(args.folder / sample["name"])

@@ -1,4 +1,4 @@
-"""Leeds Sports Pose, or its extended training set, to COCO-style JSON."""
+"""Convert Leeds Sports Pose, or its extended training set, to COCO-style JSON."""
 
 import argparse
 from collections.abc import Sequence
@@ -25,16 +25,16 @@ JOINTS = 14
 def read_joints(
     mat: np.ndarray, keep_occluded: bool
 ) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Read the matrix ``joints``, whose third number has two meanings.
+    """Read the matrix ``joints``, whose third value has two meanings.
 
     Args:
-        mat (np.ndarray): (3, 14, N) of LSP, where 1 means occluded, or (14, 3, N) of
-            its extended set, where 1 means labelled.
-        keep_occluded (bool): Keep the occluded joints of LSP as such.
+        mat (np.ndarray): (3, 14, N) for LSP, where 1 means occluded, or (14, 3, N) for
+            its extended set, where 1 means labeled.
+        keep_occluded (bool): Keep the occluded joints of LSP as occluded.
 
     Returns:
-        tuple: The joints (N, 14, 2), their flags (N, 14), and whether the set is the
-        extended one.
+        tuple: The joints (N, 14, 2), their flags (N, 14), and whether the dataset is
+        the extended one.
     """
     extended = mat.shape[:2] == (JOINTS, 3)
     if not extended and mat.shape[:2] != (3, JOINTS):
@@ -71,8 +71,8 @@ def convert(args: argparse.Namespace) -> None:
             file_name = f"im{i + 1:0{digits}d}.jpg"
             size = image_size(args.folder / "images" / file_name)
             labeled = joints[i][flags[i] != UNLABELED]
-            # LSP's images are cut around the person. A person without labels stays:
-            # an unlabeled domain must not be chosen by its labels.
+            # LSP's images are cropped around the person. People without labels are
+            # kept: an unlabeled domain must not be selected by its labels.
             box = None
             if extended and len(labeled):
                 box = square_box(labeled, args.box_scale)

@@ -1,4 +1,4 @@
-"""The Rendered Handpose Dataset to COCO-style JSON, every hand for itself."""
+"""Convert the Rendered Handpose Dataset to COCO-style JSON, one instance per hand."""
 
 import argparse
 import pickle
@@ -24,7 +24,7 @@ HANDS = dict(left=slice(0, 21), right=slice(21, 42))
 
 
 class ArrayUnpickler(pickle.Unpickler):
-    """Reads arrays and plain containers, and runs nothing else."""
+    """Unpickles arrays and plain containers, and runs nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
         array = name in ("_reconstruct", "ndarray", "dtype", "scalar")
@@ -36,7 +36,7 @@ class ArrayUnpickler(pickle.Unpickler):
 
 
 def read_annotations(path: Path) -> dict[int, dict]:
-    """The annotations by the number of their image."""
+    """Return the annotations by the number of their image."""
     try:
         with existing(path).open("rb") as file:
             return ArrayUnpickler(file, encoding="latin1").load()
@@ -45,7 +45,7 @@ def read_annotations(path: Path) -> dict[int, dict]:
 
 
 def overlap(box: np.ndarray, points: np.ndarray) -> float:
-    """The share of a box that the extent of points covers."""
+    """Return the share of a box that the extent of points covers."""
     low = np.maximum(box[:2], points.min(0))
     high = np.minimum(box[:2] + box[2:], points.max(0))
     return float(np.prod(np.maximum(high - low, 0)) / np.prod(box[2:]))

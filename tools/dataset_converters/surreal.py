@@ -1,4 +1,4 @@
-"""SURREAL's videos to JPEG frames and COCO-style JSON."""
+"""Convert SURREAL's videos to JPEG frames and COCO-style JSON."""
 
 import argparse
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ JPEG_QUALITY = 95
 
 
 def mirrored_order(names: Sequence[str]) -> list[int]:
-    """The index of the joint on the other side, for every joint.
+    """Return, for every joint, the index of the joint on the other side.
 
     SURREAL's camera has a matrix of determinant -1 (``datageneration/main_part1.py``
     and ``misc/smpl_relations/smpl_relations.py`` of gulvarol/surreal, which says "note
-    that left/right are swapped"): the pictures are mirror images of the SMPL body. What
-    ``joints2D`` calls left lies on what everybody sees as the right limb.
+    that left/right are swapped"): the images are mirror images of the SMPL body. What
+    ``joints2D`` calls left is what a viewer sees as the right limb.
     """
     other = dict(left="right", right="left")
 
@@ -43,7 +43,7 @@ def mirrored_order(names: Sequence[str]) -> list[int]:
 
 
 def read_joints(path: Path, order: Sequence[int]) -> np.ndarray:
-    """The joints (T, 24, 2) of a clip, in pixels from 0, with true sides."""
+    """Return the joints (T, 24, 2) of a clip, in 0-based pixels, with true sides."""
     joints = read_mat(path, "joints2D")
     if joints.shape[:2] != (2, JOINTS):
         raise ConversionError(
@@ -55,7 +55,7 @@ def read_joints(path: Path, order: Sequence[int]) -> np.ndarray:
 
 
 def read_frames(path: Path, numbers: Sequence[int]) -> list[np.ndarray]:
-    """Some frames of a video, whose numbers ascend."""
+    """Read frames of a video, given their numbers in ascending order."""
     video, frames = cv2.VideoCapture(str(existing(path))), []
     for number in range(numbers[-1] + 1 if numbers else 0):
         if not video.grab():
@@ -72,9 +72,9 @@ def read_frames(path: Path, numbers: Sequence[int]) -> list[np.ndarray]:
 def convert_clip(
     info: Path, prefix: str, every: int, order: Sequence[int], images: Path
 ) -> list[tuple[str, np.ndarray]]:
-    """Write every n-th frame; their names and joints (24, 2)."""
+    """Write every Nth frame; return their names and joints (24, 2)."""
     joints = read_joints(info, order)
-    # Frames without a body have all joints in one point.
+    # In frames without a body, all joints coincide.
     there = np.ptp(joints, axis=1).any(axis=1)
     numbers = [t for t in range(0, len(joints), every) if there[t]]
     clip = info.name.removesuffix("_info.mat")

@@ -1,4 +1,4 @@
-"""The synthetic animals of Mu et al. (CVPR 2020) to COCO-style JSON."""
+"""Convert the synthetic animals of Mu et al. (CVPR 2020) to COCO-style JSON."""
 
 import argparse
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from _coco import (
     track,
 )
 
-#: The vertex of the mesh at each joint, in the order of TigDogDataset; from
+#: The mesh vertex of each joint, in the order of TigDogDataset; from
 #: pose/datasets/synthetic_animal_sp.py of JitengMu/Learning-from-Synthetic-Animals.
 VERTICES = dict(
     horse=[
@@ -42,7 +42,7 @@ VERTICES = dict(
 
 
 def read_vertices(path: Path, needed: int) -> np.ndarray:
-    """The vertices (V, 3) of a mesh in its image: x, y and whether they are seen."""
+    """Return the vertices (V, 3) of a mesh in its image: x, y, and visibility."""
     try:
         vertices = np.load(existing(path), allow_pickle=False)
     except (ValueError, EOFError) as error:

@@ -1,4 +1,4 @@
-"""TigDog's horses and tigers (behaviorDiscovery2.0) to COCO-style JSON."""
+"""Convert TigDog's horses and tigers (behaviorDiscovery2.0) to COCO-style JSON."""
 
 import argparse
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from _coco import (
     track,
 )
 
-#: TigDog's landmark at each joint of TigDogDataset; a tiger's are sorted otherwise.
+#: TigDog's landmark of each joint of TigDogDataset; a tiger's are in a different order.
 LANDMARKS = dict(
     horse=list(range(18)),
     tiger=[*range(8), 14, 15, 16, 17, 12, 13, 8, 9, 10, 11],
@@ -28,7 +28,7 @@ MARGIN = 15  # px around the joints, as in the papers
 
 
 def read_shot(path: Path, frames: int) -> list[np.ndarray]:
-    """The landmarks (19, 3) of every frame of a shot: x, y and whether it is seen."""
+    """Return the landmarks (19, 3) of every frame of a shot: x, y, and visibility."""
     landmarks = read_mat(path, "landmarks")
     if len(landmarks) < frames:
         raise ConversionError(
@@ -36,7 +36,7 @@ def read_shot(path: Path, frames: int) -> list[np.ndarray]:
             f"{frames}"
         )
     try:
-        # One struct a frame, with the fields positions (x, y) and visibility.
+        # One struct per frame, with the fields positions (x, y) and visibility.
         entries = [landmarks[i][0][0][0] for i in range(frames)]
         return [np.hstack([entry[0], entry[1]]).astype(float) for entry in entries]
     except (IndexError, TypeError, ValueError) as error:

@@ -70,8 +70,8 @@ class Material:
         """Compute the colors of points on the surface.
 
         Args:
-            along (np.ndarray): (N,) position along the limb, from 0 to 1, which are the
-                values on the caps.
+            along (np.ndarray): (N,) position along the limb, from 0 to 1. Points on a
+                cap have 0 or 1.
             across (np.ndarray): (N, 2) offset from the axis in meters, to the limb's
                 side and to its front.
             length (float): The limb's length in meters.
@@ -240,7 +240,10 @@ def render_limbs(
 
 
 def _frames(limbs: Sequence[Limb]) -> np.ndarray:
-    """Return unit vectors to the side, to the front, along the axis (rows; L, 3, 3)."""
+    """Return a frame for each limb, (L, 3, 3).
+
+    The rows are unit vectors to the side, to the front, and along the axis.
+    """
     axis = np.array([limb.end - limb.start for limb in limbs])
     length = np.linalg.norm(axis, axis=1, keepdims=True)
     axis = np.where(length > 1e-6, axis / np.maximum(length, 1e-6), (0.0, -1.0, 0.0))

@@ -164,7 +164,7 @@ def floor_mask(camera: Camera, size: int, behind: float) -> np.ndarray:
     points = [behind * away - 0.5 * right, behind * away + 0.5 * right]
     left, right = camera.project(np.array(points))
     along = (right - left) / np.linalg.norm(right - left)
-    across = np.array([-along[1], along[0]])  # downwards
+    across = np.array([-along[1], along[0]])  # downward
     grid = np.arange(size, dtype=np.float32)
     distance = grid * across[0] + (grid * across[1])[:, None] - left @ across
     return np.clip(distance + 0.5, 0, 1).astype(np.float32)

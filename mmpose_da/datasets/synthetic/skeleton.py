@@ -56,7 +56,7 @@ LENGTHS: dict[str, float] = dict(
 #: Lengths that add up to the stature of a person who stands upright.
 UPRIGHT = ("ankle_height", "shin", "thigh", "spine", "neck", "head")
 
-STATURE = (1.5, 1.95)  # metres
+STATURE = (1.5, 1.95)  # meters
 LENGTH_SPREAD = 0.04  # relative standard deviation of each length, clipped at 2 sigma
 GIRTH = (1.0, 0.13, 0.75, 1.4)  # mean, standard deviation, minimum, maximum
 
