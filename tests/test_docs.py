@@ -94,7 +94,7 @@ def test_own_data(site, repo):
     shown = use.replace("print(person.pred_instances.keypoints)", "{}")
     shown = shown.format("print(person.pred_instances.keypoints.shape)")
     (site / "use.py").write_text(shown)
-    assert run("python use.py", site).splitlines()[-1] == "(1, 17, 2)"
+    assert "(1, 17, 2)" in run("python use.py", site).splitlines()
 
     # Without labels nothing is evaluated, on this set or on another.
     [unlabeled, _] = pair.split("# A few labeled people")
@@ -102,4 +102,4 @@ def test_own_data(site, repo):
     row = f"{prefix}\npython tools/train.py ${{R}}_mean-teacher.py --pair no_labels.py"
     options = "--cfg-options train_cfg.max_iters=2 load_from=None"
     out = run(f"{row} {options}", site)
-    assert "Iter(val)" not in out and "Iter(train)" in out
+    assert "Iter(val)" not in out and "Saving checkpoint at 2 iterations" in out
