@@ -78,6 +78,9 @@ def publish(
     target = Path(target)
     if target.suffix != ".pth":
         raise ValueError(f"the file for the weights must end in .pth, not '{target}'")
+    for path in (target, target.with_suffix(".py")):
+        if path.exists():
+            raise FileExistsError(f"'{path}' exists; remove it, or give another name")
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f"there is no checkpoint '{checkpoint}'")
     cfg = deepcopy(config) if isinstance(config, Config) else Config.fromfile(config)
@@ -96,9 +99,6 @@ def publish(
         adapted = init_model(cfg, str(checkpoint), device="cpu")
     published["meta"].setdefault("dataset_meta", to_plain(adapted.dataset_meta))
 
-    for path in (target, target.with_suffix(".py")):
-        if path.exists():
-            raise FileExistsError(f"'{path}' exists; remove it, or give another name")
     target.parent.mkdir(parents=True, exist_ok=True)
     weights = target.with_name(f".{target.stem}.tmp.pth")
     config_file = weights.with_suffix(".py")

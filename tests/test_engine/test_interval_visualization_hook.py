@@ -1,4 +1,4 @@
-"""Pictures of a test: one of so many batches."""
+"""Pictures of a test: one of every N batches."""
 
 import pytest
 from mmengine.runner import Runner
