@@ -382,9 +382,7 @@ LEFT_OUT = {
 }
 
 
-@pytest.mark.parametrize(
-    "change, labeled, unlabeled", LEFT_OUT.values(), ids=LEFT_OUT
-)
+@pytest.mark.parametrize("change, labeled, unlabeled", LEFT_OUT.values(), ids=LEFT_OUT)
 def test_annotation_is_left_out_and_listed(coco, change, labeled, unlabeled):
     edit_json(coco["ann_file"], change)
     for role, expected in (("source", labeled), ("target", unlabeled)):

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from mmpose_da.datasets.synthetic import STREET, STUDIO, write_domain
+from mmpose_da.rendering import STREET, STUDIO, write_domain
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -41,9 +41,7 @@ def site(tmp_path, repo):
         content[part] = [{key: one[key] for key in keys} for one in content[part]]
     (new_site / "boxes_train.json").write_text(json.dumps(content))
     shutil.rmtree(annotations)
-    shutil.copy(
-        next((new_site / "images").iterdir()), new_site / "images/000001.jpg"
-    )
+    shutil.copy(next((new_site / "images").iterdir()), new_site / "images/000001.jpg")
     return tmp_path
 
 

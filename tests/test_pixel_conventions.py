@@ -20,14 +20,14 @@ from scipy.io import savemat
 from torch import nn
 
 from mmpose_da.datasets import MixedDomainDataset, ZeroBasedMpiiDataset
-from mmpose_da.datasets.synthetic import (
+from mmpose_da.models.layers import gaussian_heatmaps
+from mmpose_da.rendering import (
     JOINT_IDS,
     STREET,
     render_sample,
     sample_rng,
     write_domain,
 )
-from mmpose_da.models.layers import gaussian_heatmaps
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 LIMBS = Config.fromfile(CONFIGS / "_base_/sets/limb_joints.py").limb_joints

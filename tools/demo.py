@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from mmpose_da.datasets.synthetic import is_written, write_domain
+from mmpose_da.rendering import is_written, write_domain
 from mmpose_da.structures import joint_definition, joint_mapping
 from mmpose_da.visualization import (
     draw_paired_predictions,

@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from mmpose_da.datasets.synthetic import STREET, STUDIO, contact_sheet, write_domain
+from mmpose_da.rendering import STREET, STUDIO, contact_sheet, write_domain
 
 #: Each domain, its format, and the default number of images of each split.
 DOMAINS = (

@@ -19,10 +19,12 @@ PAIR_KEYS = ("joints", "source", "target")
 EVALUATION_KEYS = ("target_val", "target_evaluator", "target_metric")
 #: The top-level keys of a config that a run reads: the others are variables of the
 #: file, which have been copied to where they are used when it is loaded.
-RUN_KEYS = (
-    {*inspect.signature(Runner).parameters} - {"cfg"}
-    | {"compile", "custom_imports", "from_scratch", "preprocess_cfg"}
-)
+RUN_KEYS = {*inspect.signature(Runner).parameters} - {"cfg"} | {
+    "compile",
+    "custom_imports",
+    "from_scratch",
+    "preprocess_cfg",
+}
 
 
 def with_pair(cfg: Config, pair: Config) -> Config:

@@ -116,9 +116,7 @@ def test_gradients_that_add_up_are_kept(tmp_path, coco, mpii, compare):
     assert compare(tmp_path / "through", tmp_path / "killed") == []
 
 
-def test_ranks_and_iterations_draw_different_numbers(
-    tmp_path, coco, mpii, monkeypatch
-):
+def test_ranks_and_iterations_draw_different_numbers(tmp_path, coco, mpii, monkeypatch):
     drawn, seed_all = [], loops.seed_all
 
     def note(*key):

@@ -76,9 +76,7 @@ def test_each_model_of_a_picture_is_built_from_its_own_config(tool, monkeypatch)
     )
     files = {tool.BEFORE: tool.SOURCE_CONFIG, tool.AFTER: tool.ADAPTED_CONFIG}
     configs = {name: tool.make_config(path, seed=0) for name, path in files.items()}
-    results = {
-        name: tool.Result({}, Path(f"{name}.pth"), 1.0, 1.0) for name in configs
-    }
+    results = {name: tool.Result({}, Path(f"{name}.pth"), 1.0, 1.0) for name in configs}
     tool.draw_models(configs, results, Path())
     assert drawn == {name: f"{name}.pth" for name in configs}
     assert built["source model.pth"].model == configs[tool.BEFORE].model

@@ -122,9 +122,7 @@ class CAFANeck(BaseModule):
             return source + zero, target + zero
         # The products are not scaled, and the softmax makes factors of their errors.
         with full_precision(source):
-            from_target, from_source = self._exchange(
-                promote(source), promote(target)
-            )
+            from_target, from_source = self._exchange(promote(source), promote(target))
         return (
             source + (self.source_strength * from_target).to(source.dtype),
             target + (self.target_strength * from_source).to(target.dtype),

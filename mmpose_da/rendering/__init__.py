@@ -8,9 +8,16 @@ image. :mod:`.domains` defines what the images of a domain have in common, and
 
 from .camera import Camera, sample_camera
 from .domains import DOMAINS, STREET, STUDIO, Domain, Sample, render_sample
-from .poses import Pose, sample_pose
+from .poses import sample_pose
 from .sheet import contact_sheet, draw_skeleton
-from .skeleton import JOINT_IDS, JOINT_NAMES, Body, forward_kinematics, sample_body
+from .skeleton import (
+    JOINT_IDS,
+    JOINT_NAMES,
+    Body,
+    Pose,
+    forward_kinematics,
+    sample_body,
+)
 from .writer import is_written, sample_rng, write_domain
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Body proportions, and the joint positions of a body in a pose.
+"""Body proportions, poses, and the joint positions of a body in a pose.
 
 World coordinates are in meters, with x to the right, y up, and z toward a viewer whom
 the person faces, so that the person's left is at +x.
@@ -7,14 +7,10 @@ the person faces, so that the person's left is at +x.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.spatial.transform import Rotation
-
-if TYPE_CHECKING:
-    from .poses import Pose
 
 SIDES = ("left", "right")
 
@@ -149,6 +145,32 @@ _FLESH = np.array([FLESH.get(without_side(name), 0.0) for name in JOINT_NAMES])
 
 
 @dataclass(frozen=True)
+class Pose:
+    """One pose.
+
+    Attributes:
+        angles (Mapping[str, float]): Degrees by name, such as ``left_knee_flexion`` or
+            ``spine_bend``. Angles that are not named are 0. With all angles at 0, the
+            person stands at attention.
+        orientation (np.ndarray): (3, 3), rotation of the pelvis in the world.
+        lift (float): Height of the lowest point above the ground in meters, in a jump.
+    """
+
+    angles: Mapping[str, float] = field(default_factory=dict)
+    orientation: np.ndarray = field(default_factory=lambda: np.eye(3))
+    lift: float = 0.0
+
+    def mirrored(self) -> Pose:
+        """Return the mirrored pose, with left and right swapped."""
+        mirror = np.diag([-1.0, 1.0, 1.0])
+        angles = {
+            _mirrored(name): _mirrored_sign(name) * value
+            for name, value in self.angles.items()
+        }
+        return Pose(angles, mirror @ self.orientation @ mirror, self.lift)
+
+
+@dataclass(frozen=True)
 class Body:
     """The proportions of one person.
 
@@ -244,3 +266,15 @@ def _local_rotations(pose: Pose) -> dict[str, np.ndarray]:
     angles = [[pose.angles.get(name, 0.0) for name in names] for names in _ANGLES]
     matrices = Rotation.from_euler("XZY", _FACTORS * angles, degrees=True).as_matrix()
     return dict(zip(_TURNED, matrices, strict=True))
+
+
+def _mirrored(name: str) -> str:
+    """Return the name of the same angle on the other side."""
+    if name.startswith("left_"):
+        return name.replace("left_", "right_", 1)
+    return name.replace("right_", "left_", 1)
+
+
+def _mirrored_sign(name: str) -> int:
+    """Return -1 for bend and turn angles of the trunk and neck, else 1."""
+    return -1 if name.startswith(AXIAL) and not name.endswith("flexion") else 1

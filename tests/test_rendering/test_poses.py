@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from mmpose_da.datasets.synthetic import (
+from mmpose_da.rendering import (
     JOINT_IDS,
     forward_kinematics,
     sample_body,
     sample_pose,
 )
-from mmpose_da.datasets.synthetic.poses import ACROBATIC_LIMITS, FAMILIES, LIMITS
+from mmpose_da.rendering.poses import ACROBATIC_LIMITS, FAMILIES, LIMITS
 
 CALM = ("standing", "walking", "reaching", "sitting")
 #: The ranges of the American Academy of Orthopaedic Surgeons, 1965, by heart.

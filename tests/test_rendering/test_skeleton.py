@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from mmpose_da.datasets.synthetic import (
+from mmpose_da.rendering import (
     JOINT_IDS,
     JOINT_NAMES,
     Pose,
@@ -10,7 +10,7 @@ from mmpose_da.datasets.synthetic import (
     sample_body,
     sample_pose,
 )
-from mmpose_da.datasets.synthetic.skeleton import (
+from mmpose_da.rendering.skeleton import (
     ARM,
     FLESH,
     LEG,

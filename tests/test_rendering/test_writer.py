@@ -9,7 +9,7 @@ from mmpose.datasets import CocoDataset
 from mmpose.datasets.transforms import GetBBoxCenterScale
 
 from mmpose_da.datasets import ZeroBasedMpiiDataset
-from mmpose_da.datasets.synthetic import (
+from mmpose_da.rendering import (
     JOINT_IDS,
     JOINT_NAMES,
     STREET,
@@ -19,7 +19,7 @@ from mmpose_da.datasets.synthetic import (
     sample_rng,
     write_domain,
 )
-from mmpose_da.datasets.synthetic import writer as writer_module
+from mmpose_da.rendering import writer as writer_module
 
 SIZE = 64
 COUNTS = dict(train=5, val=3)

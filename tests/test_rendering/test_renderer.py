@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mmpose_da.datasets.synthetic.camera import Camera
-from mmpose_da.datasets.synthetic.renderer import Light, Limb, Material, render_limbs
+from mmpose_da.rendering.camera import Camera
+from mmpose_da.rendering.renderer import Light, Limb, Material, render_limbs
 
 SIZE = 96
 # Far away, so that all rays are parallel but for a per cent; a metre is 40 pixels.

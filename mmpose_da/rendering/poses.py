@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from .skeleton import AXIAL, SIDES, without_side
+from .skeleton import AXIAL, SIDES, Pose, without_side
 
 Ranges = Mapping[str, tuple[float, float]]
 
@@ -43,32 +42,6 @@ ACROBATIC_LIMITS: dict[str, tuple[float, float]] = dict(
     hip_abduction=(-30, 85),
     ankle_flexion=(-60, 20),
 )
-
-
-@dataclass(frozen=True)
-class Pose:
-    """One pose.
-
-    Attributes:
-        angles (Mapping[str, float]): Degrees by name, such as ``left_knee_flexion`` or
-            ``spine_bend``. Angles that are not named are 0. With all angles at 0, the
-            person stands at attention.
-        orientation (np.ndarray): (3, 3), rotation of the pelvis in the world.
-        lift (float): Height of the lowest point above the ground in meters, in a jump.
-    """
-
-    angles: Mapping[str, float] = field(default_factory=dict)
-    orientation: np.ndarray = field(default_factory=lambda: np.eye(3))
-    lift: float = 0.0
-
-    def mirrored(self) -> Pose:
-        """Return the mirrored pose, with left and right swapped."""
-        mirror = np.diag([-1.0, 1.0, 1.0])
-        angles = {
-            _mirrored(name): _mirrored_sign(name) * value
-            for name, value in self.angles.items()
-        }
-        return Pose(angles, mirror @ self.orientation @ mirror, self.lift)
 
 
 def limits_of(name: str, acrobatic: bool = False) -> tuple[float, float]:
@@ -484,15 +457,3 @@ def _tilt(
     """Sample a whole-body rotation (3, 3): to the front, to the left, and about y."""
     angles = [rng.uniform(*limits) for limits in (turn, forward, left)]
     return Rotation.from_euler("YXZ", np.multiply(angles, (1, 1, -1)), True).as_matrix()
-
-
-def _mirrored(name: str) -> str:
-    """Return the name of the same angle on the other side."""
-    if name.startswith("left_"):
-        return name.replace("left_", "right_", 1)
-    return name.replace("right_", "left_", 1)
-
-
-def _mirrored_sign(name: str) -> int:
-    """Return -1 for bend and turn angles of the trunk and neck, else 1."""
-    return -1 if name.startswith(AXIAL) and not name.endswith("flexion") else 1

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmpose_da.datasets.synthetic import (
+from mmpose_da.rendering import (
     JOINT_IDS,
     Pose,
     forward_kinematics,

@@ -4,17 +4,16 @@ import cv2
 import numpy as np
 import pytest
 
-from mmpose_da.datasets.synthetic import domains
-from mmpose_da.datasets.synthetic.domains import (
+from mmpose_da.rendering import domains
+from mmpose_da.rendering.domains import (
     DOMAINS,
     STREET,
     STUDIO,
     Bystanders,
     render_sample,
 )
-from mmpose_da.datasets.synthetic.poses import Pose
-from mmpose_da.datasets.synthetic.scenery import Occluders, Sensor
-from mmpose_da.datasets.synthetic.skeleton import JOINT_IDS, JOINT_NAMES
+from mmpose_da.rendering.scenery import Occluders, Sensor
+from mmpose_da.rendering.skeleton import JOINT_IDS, JOINT_NAMES, Pose
 
 SIZE = 96
 #: Arms hang beside the body; one forearm is bent to the front, or to the back.

@@ -4,16 +4,16 @@ import cv2
 import numpy as np
 import pytest
 
-from mmpose_da.datasets.synthetic.appearance import (
+from mmpose_da.rendering.appearance import (
     Wardrobe,
     dress,
     joint_radii,
     sample_outfit,
 )
-from mmpose_da.datasets.synthetic.camera import sample_camera
-from mmpose_da.datasets.synthetic.poses import sample_pose
-from mmpose_da.datasets.synthetic.renderer import Light, render_limbs
-from mmpose_da.datasets.synthetic.skeleton import (
+from mmpose_da.rendering.camera import sample_camera
+from mmpose_da.rendering.poses import sample_pose
+from mmpose_da.rendering.renderer import Light, render_limbs
+from mmpose_da.rendering.skeleton import (
     JOINT_IDS,
     JOINT_NAMES,
     forward_kinematics,

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mmpose_da.datasets.synthetic.camera import sample_camera
-from mmpose_da.datasets.synthetic.poses import sample_pose
-from mmpose_da.datasets.synthetic.scenery import (
+from mmpose_da.rendering.camera import sample_camera
+from mmpose_da.rendering.poses import sample_pose
+from mmpose_da.rendering.scenery import (
     Lighting,
     Occluders,
     Scene,
@@ -22,7 +22,7 @@ from mmpose_da.datasets.synthetic.scenery import (
     sample_occluder,
     value_noise,
 )
-from mmpose_da.datasets.synthetic.skeleton import (
+from mmpose_da.rendering.skeleton import (
     JOINT_IDS,
     forward_kinematics,
     sample_body,

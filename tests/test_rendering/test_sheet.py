@@ -1,6 +1,6 @@
 import numpy as np
 
-from mmpose_da.datasets.synthetic import (
+from mmpose_da.rendering import (
     STREET,
     STUDIO,
     contact_sheet,
@@ -8,7 +8,7 @@ from mmpose_da.datasets.synthetic import (
     render_sample,
     sample_rng,
 )
-from mmpose_da.datasets.synthetic.sheet import GAP
+from mmpose_da.rendering.sheet import GAP
 
 
 def test_images_above_and_joints_below_for_each_domain():
