@@ -37,7 +37,7 @@ META_KEYS = (
 )
 #: What only a DomainAdaptiveTopdown has in its config.
 ADAPTIVE_KEYS = (
-    *("adaptations", "joints", "target_loss_weight", "checkpoint_joints"),
+    *("adaptations", "joints", "target_loss_weight", "checkpoint_joints", "frozen"),
     "train_cfg",
 )
 #: The stock dataset that stands in for one of this package, whose joints the deployed

@@ -6,7 +6,7 @@ dan = dict(type='FeatureAlignment', loss=dict(type='MMDLoss'), weight=0.5)
 dann = dict(
     type='DomainAdversarial',
     discriminator=dict(type='GlobalDomainDiscriminator'),
-    weight=0.1,
+    reversal=0.1,
     rampup=dict(curve='sigmoid'))
 
 # Saito et al., "Strong-Weak Distribution Alignment for Adaptive Object Detection",
@@ -16,11 +16,11 @@ strong_local = dict(
     feature='backbone.layer1',
     discriminator=dict(type='LocalDomainDiscriminator', in_channels=256),
     loss=dict(type='AdversarialLoss', mode='least_squares'),
-    weight=0.1,
+    reversal=0.1,
     rampup=dict(curve='sigmoid'))
 weak_global = dict(
     type='DomainAdversarial',
     discriminator=dict(type='GlobalDomainDiscriminator'),
     loss=dict(type='AdversarialLoss', mode='focal', gamma=3.0),
-    weight=0.1,
+    reversal=0.1,
     rampup=dict(curve='sigmoid'))

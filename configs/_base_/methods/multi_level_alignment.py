@@ -15,7 +15,7 @@ light_style = dict(
 adversarial = dict(  # feature level
     type='DomainAdversarial',
     discriminator=dict(type='GlobalDomainDiscriminator'),
-    weight=0.1,
+    reversal=0.1,
     rampup=dict(curve='sigmoid'))
 info_max = dict(  # pose level
     type='InformationMaximization',

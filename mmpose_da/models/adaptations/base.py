@@ -24,16 +24,16 @@ class Adaptation(BaseModule):
             estimator unless the config says otherwise.
         metainfo (dict, optional): The parsed joint definition; given by the estimator.
             Defaults to None.
-        weight (float): Factor of the terms in the total loss. Defaults to 1.0.
+        weight (float): Factor of the loss terms. Defaults to 1.0.
         feature (str): Which features are used: ``'head'``, those that the head sees, or
             the name of a module of the estimator, such as ``'backbone.layer1'`` or
             ``'head.deconv_layers'``; give its ``in_channels`` then. Defaults to
             ``'head'``.
-        rampup (dict, optional): Raises the weight from 0 to ``weight`` from the
-            iteration ``begin`` (0 by default) to the iteration ``end`` (by default
-            the last one of the training), as a ``curve`` that is ``'linear'`` or
-            ``'sigmoid'`` (2 / (1 + exp(-10 p)) - 1, Ganin and Lempitsky, 2015,
-            Sec. 4). Defaults to None, which is no ramp.
+        rampup (dict, optional): Raises what :attr:`ramps` names from 0 to its value,
+            from the iteration ``begin`` (default: 0) to the iteration ``end`` (default:
+            the last one of the run), along a ``curve``: ``'linear'`` or ``'sigmoid'``
+            (2 / (1 + exp(-10 p)) - 1, Ganin and Lempitsky, 2015, Sec. 4). Defaults to
+            None: no ramp.
     """
 
     #: The domains that every batch, that of all ranks together, must have.
@@ -47,6 +47,9 @@ class Adaptation(BaseModule):
     #: whatever the order of the keys in the config. What gives images another style
     #: comes before what makes views of them.
     priority: int = 50
+
+    #: The argument that ``rampup`` raises.
+    ramps: str = "weight"
 
     def __init__(
         self,
@@ -111,18 +114,16 @@ class Adaptation(BaseModule):
         """
         return {}
 
-    def current_weight(self) -> float:
-        """The weight at the present iteration of the Runner."""
+    def ramped(self, value: float) -> float:
+        """A value times the ramp at the current iteration of the Runner."""
         if self.rampup is None:
-            return self.weight
+            return value
         hub = MessageHub.get_current_instance()
-        return self.weight * self.rampup(
-            hub.get_info("iter", 0), hub.get_info("max_iters")
-        )
+        return value * self.rampup(hub.get_info("iter", 0), hub.get_info("max_iters"))
 
     def forward(self, batch: DomainBatch) -> dict[str, Tensor]:
         """The terms with the losses weighted."""
-        weight = self.current_weight()
+        weight = self.ramped(self.weight) if self.ramps == "weight" else self.weight
         return {
             name: value * weight if "loss" in name else value
             for name, value in self.loss(batch).items()
@@ -152,8 +153,8 @@ class RampUp:
         end = max_iters if self.end is None else self.end
         if end is None:
             raise ValueError(
-                "rampup without an `end` takes the length of the training from the "
-                "Runner, and there is none"
+                "rampup without an `end` takes the number of iterations from the "
+                "Runner, and there is no Runner"
             )
         progress = (iteration - self.begin) / max(end - self.begin, 1)
         return self.CURVES[self.curve](min(max(progress, 0.0), 1.0))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from numbers import Real
+
 import torch
 from mmpose.registry import MODELS
 from torch import Tensor
@@ -11,12 +13,12 @@ from .base import Adaptation
 
 @MODELS.register_module()
 class DomainAdversarial(Adaptation):
-    """Makes features from which a discriminator can't tell the domain.
+    """Trains features from which a discriminator cannot tell the domain.
 
     A gradient reversal layer stands between the features and the discriminator (Ganin
-    et al., "Domain-Adversarial Training of Neural Networks", JMLR 2016). The weight,
-    with its ramp-up, is that of the reversed gradient: the discriminator itself always
-    learns at full strength, and its loss is logged as it is.
+    et al., "Domain-Adversarial Training of Neural Networks", JMLR 2016). ``reversal``
+    scales the reversed gradient alone, so the discriminator itself learns at full
+    strength from the start.
 
     Two of these make the strong-weak alignment of Saito et al., "Strong-Weak
     Distribution Alignment for Adaptive Object Detection", CVPR 2019: a local one with
@@ -27,22 +29,32 @@ class DomainAdversarial(Adaptation):
             to logits.
         loss (dict, optional): Config of the loss of the source's and the target's
             logits. Defaults to ``dict(type='AdversarialLoss')``.
+        reversal (float): Factor of the reversed gradient; ``rampup`` raises it.
+            Defaults to 1.0.
+        kwargs: See :class:`Adaptation`.
     """
 
     needs = (SOURCE, "target")
+    ramps = "reversal"
 
-    def __init__(self, discriminator: dict, loss: dict | None = None, **kwargs) -> None:
+    def __init__(
+        self,
+        discriminator: dict,
+        loss: dict | None = None,
+        reversal: float = 1.0,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
+        if not isinstance(reversal, Real) or not reversal >= 0:
+            raise ValueError(f"reversal must be a number >= 0, but is {reversal!r}")
+        self.reversal = reversal
         given = dict(in_channels=self.in_channels)
         self.discriminator = MODELS.build({**given, **discriminator})
         self.loss_module = MODELS.build(loss or dict(type="AdversarialLoss"))
 
-    def forward(self, batch: DomainBatch) -> dict[str, Tensor]:
-        return self.loss(batch)
-
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
         features = gradient_reversal(
-            batch.features[self.feature], self.current_weight()
+            batch.features[self.feature], self.ramped(self.reversal)
         )
         logits = self.discriminator(features)
         source, target = (logits[batch.slice(d)] for d in (SOURCE, "target"))

@@ -17,22 +17,19 @@ class StyleTransfer(Adaptation):
 
     Image-level alignment as in Kim et al., "A Unified Framework for Domain Adaptive
     Pose Estimation", ECCV 2022, and Chen et al., "Domain Adaptive Pose Estimation via
-    Multi-level Alignment". Poses are where they were, so that labels
-    hold. What the student sees of the target is not changed.
+    Multi-level Alignment". A style does not move a pose, so the labels stay valid. The
+    student sees target images unchanged.
 
-    There is no loss that could be weighted: ``weight`` and ``rampup`` are a factor of
-    both shares.
+    It has no loss, and thus no ``weight``; ``rampup`` raises both shares. The log shows
+    ``source_share`` and ``teacher_share``, the shares of images that were restyled.
 
-    The log shows ``source_share`` and ``teacher_share``, the shares of images that were
-    given a style.
-
-    Under several ranks each takes the styles of its own images.
+    In distributed runs, each rank takes the styles of its own images.
 
     Args:
         style (dict): Config of the style, such as ``dict(type='AdaINStyle', ...)``.
         share (float): A source image gets the style of a random target image with this
             probability. Defaults to 0.5.
-        teacher_share (float): The teacher sees an unlabelled target image in the style
+        teacher_share (float): The teacher sees an unlabeled target image in the style
             of a random source image with this probability. Defaults to 0.
         strength (tuple[float, float]): Range of the strength, which is uniform for each
             image. Defaults to (0, 1).
@@ -41,6 +38,7 @@ class StyleTransfer(Adaptation):
 
     needs = (SOURCE, "target")
     priority = 10
+    ramps = "share"
 
     def __init__(
         self,
@@ -50,9 +48,13 @@ class StyleTransfer(Adaptation):
         strength: Sequence[float] = (0.0, 1.0),
         **kwargs,
     ) -> None:
+        if "weight" in kwargs:
+            raise ValueError(
+                "StyleTransfer has no loss, and so no weight; change its share and "
+                "teacher_share instead"
+            )
         super().__init__(**kwargs)
-        shares = dict(weight=self.weight, share=share, teacher_share=teacher_share)
-        for name, value in shares.items():
+        for name, value in dict(share=share, teacher_share=teacher_share).items():
             if not 0 <= value <= 1:
                 raise ValueError(
                     f"{name} of StyleTransfer must be in [0, 1], but is {value}"
@@ -72,10 +74,9 @@ class StyleTransfer(Adaptation):
 
     def prepare(self, batch: DomainBatch) -> None:
         self.style.load()
-        factor = self.current_weight()
         source = batch.images[batch.slice(SOURCE)]
         target = batch.images[batch.slice("target")]
-        styled, share = self.restyle(source, target, factor * self.share)
+        styled, share = self.restyle(source, target, self.ramped(self.share))
         batch.images = torch.cat([styled, target])
         self._styled = dict(source_share=share)
         if self.teacher_share:
@@ -83,7 +84,7 @@ class StyleTransfer(Adaptation):
             if seen is None:
                 seen = batch.images[batch.slice(TARGET_UNLABELED)]
             batch.teacher_images, self._styled["teacher_share"] = self.restyle(
-                seen, source, factor * self.teacher_share
+                seen, source, self.ramped(self.teacher_share)
             )
 
     def restyle(

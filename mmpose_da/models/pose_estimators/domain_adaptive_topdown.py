@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Real
 
@@ -55,6 +55,9 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             to start from, if it differs from ``joints``. The channels of the head's
             last layer are then sorted by joint name, and joints that the checkpoint
             lacks keep their initial weights. Defaults to None.
+        frozen (Sequence[str]): Modules that are not trained, such as ``'backbone'`` or
+            ``'head.deconv_layers'``. Their parameters get no gradient, and their
+            normalization layers stay in evaluation mode. Defaults to ().
         kwargs: See :class:`mmpose.models.TopdownPoseEstimator`. In ``test_cfg``,
             ``network='teacher'`` deploys an adaptation's teacher instead of the
             ``'student'``. A teacher that was never set refuses to predict.
@@ -67,6 +70,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         joints: str | dict | None = None,
         target_loss_weight: float = 0.5,
         checkpoint_joints: str | dict | None = None,
+        frozen: Sequence[str] = (),
         **kwargs,
     ) -> None:
         if joints is not None:
@@ -83,6 +87,9 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
                 f"{target_loss_weight!r}"
             )
         self.target_loss_weight = target_loss_weight
+        self.frozen = (frozen,) if isinstance(frozen, str) else tuple(frozen)
+        for name in self.frozen:
+            self._module("model.frozen names", name).requires_grad_(False)
         for name, adaptation in self.adaptations.items():
             self._check_reads(name, adaptation)
             adaptation.bind(self)
@@ -243,18 +250,29 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
 
     def _tap(self, name: str) -> None:
         """Keep the output of the module ``name`` of every forward pass in training."""
-        modules = dict(self.named_modules())
-        if name not in modules:
-            raise ValueError(
-                f"an adaptation uses the features of '{name}', but the estimator has "
-                "no such module"
-            )
 
         def keep(module: nn.Module, inputs: tuple, output: Tensor) -> None:
             if self.training:
                 self._tapped[name] = output
 
-        modules[name].register_forward_hook(keep)
+        module = self._module("an adaptation uses the features of", name)
+        module.register_forward_hook(keep)
+
+    def _module(self, what: str, name: str) -> nn.Module:
+        """Return a module that the config names, or raise a ValueError."""
+        try:
+            return self.get_submodule(name)
+        except AttributeError as error:
+            raise ValueError(
+                f"{what} '{name}', but the estimator has no such module: {error}"
+            ) from error
+
+    def train(self, mode: bool = True) -> DomainAdaptiveTopdown:
+        """Set the training mode, except for frozen modules."""
+        super().train(mode)
+        for name in self.frozen:
+            self.get_submodule(name).eval()
+        return self
 
     def _sort_head_on_load(self, checkpoint_joints: dict) -> None:
         """Fit the last layer of a checkpoint with other joints when it is loaded."""

@@ -45,7 +45,7 @@ def test_rampup_curves():
 def test_rampup_without_an_end_lasts_for_the_whole_training():
     rampup = RampUp(begin=20)
     assert [rampup(i, max_iters=60) for i in (0, 20, 30, 60)] == [0, 0, 0.25, 1]
-    with pytest.raises(ValueError, match="length of the training"):
+    with pytest.raises(ValueError, match="number of iterations"):
         rampup(0)
 
 
@@ -155,12 +155,14 @@ def test_isa_compares_heatmaps_or_features():
     assert ISA(compare="feature")(batch)["loss"].item() != pytest.approx(expected)
 
 
-def test_dann_reverses_the_gradient_of_the_features_alone():
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+def test_dann_reverses_the_gradient_of_the_features_alone(weight):
     at_iteration(5)
     adversarial = DomainAdversarial(
         dict(type="GlobalDomainDiscriminator"),
         in_channels=8,
-        weight=0.5,
+        reversal=0.5,
+        weight=weight,
         rampup=dict(end=10),
     )
     batch = make_batch(source=3, target_unlabeled=3)
@@ -174,10 +176,10 @@ def test_dann_reverses_the_gradient_of_the_features_alone():
     logits = adversarial.discriminator(features)
     loss = adversarial.loss_module(logits[:3], logits[3:])
     loss.backward()
-    torch.testing.assert_close(terms["loss"], loss)  # logged unweighted
-    torch.testing.assert_close(reversed_grad, -0.25 * features.grad)
+    torch.testing.assert_close(terms["loss"], weight * loss)  # without the ramp
+    torch.testing.assert_close(reversed_grad, -0.25 * weight * features.grad)
     torch.testing.assert_close(
-        own_grad, adversarial.discriminator.layers[0].weight.grad
+        own_grad, weight * adversarial.discriminator.layers[0].weight.grad
     )
     correct = torch.cat([logits[:3] > 0, logits[3:] <= 0]).double().mean()
     assert terms["accuracy"] == correct

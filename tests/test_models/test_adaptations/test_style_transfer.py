@@ -168,11 +168,9 @@ def test_styles_are_those_of_the_crops_whatever_the_order_of_keys(
     assert len(which(pixels.from_rgb(styles), images[4:])) == 4
 
 
-def test_weight_and_rampup_are_a_factor_of_the_shares(make):
-    adaptation = make(
-        share=0.8, teacher_share=0.4, weight=0.5, rampup=dict(begin=0, end=10)
-    )
-    for iteration, factor in ((0, 0.0), (5, 0.25), (20, 0.5)):
+def test_rampup_raises_both_shares(make):
+    adaptation = make(share=0.8, teacher_share=0.4, rampup=dict(begin=0, end=10))
+    for iteration, factor in ((0, 0.0), (5, 0.5), (20, 1.0)):
         MessageHub.get_current_instance().update_info("iter", iteration)
         batch, _ = prepared(adaptation, source=500, target_unlabeled=500)
         terms = adaptation(batch)
@@ -232,7 +230,6 @@ def test_needed_domains(make):
     [
         dict(share=1.5),
         dict(teacher_share=-0.1),
-        dict(weight=2.0),
         dict(strength=(0.5, 0.2)),
         dict(strength=(0.0, 1.5)),
     ],
@@ -241,3 +238,8 @@ def test_wrong_arguments(kwargs):
     (name,) = kwargs
     with pytest.raises(ValueError, match=rf"^{name} "):
         StyleTransfer(COLORS, **kwargs)
+
+
+def test_weight_without_a_loss():
+    with pytest.raises(ValueError, match="no weight; change its share"):
+        StyleTransfer(COLORS, weight=2.0)

@@ -243,3 +243,25 @@ def test_plain_config_is_the_stock_estimator():
     model = MODELS.build(config)
     stock = MODELS.build(dict(config, type="TopdownPoseEstimator"))
     assert list(model.state_dict()) == list(stock.state_dict())
+
+
+def test_frozen_modules_neither_learn_nor_take_statistics():
+    frozen = ("backbone.layer1", "head.deconv_layers")
+    model = build(frozen=frozen)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), 1)
+    losses = model.loss(*batch(source=4))
+    losses["source.loss_kpt"].backward()
+    optimizer.step()
+    changed = {
+        k for k, v in model.state_dict().items() if not torch.equal(v, before[k])
+    }
+    assert not [k for k in changed if k.startswith(frozen)]
+    assert "backbone.conv1.weight" in changed  # the gradient passes through
+    assert "backbone.bn1.running_mean" in changed and "head.final_layer.bias" in changed
+    assert model.training and not model.head.deconv_layers.training
+
+
+def test_unknown_frozen_module():
+    with pytest.raises(ValueError, match=r"model\.frozen names 'backbone\.layer9'"):
+        build(frozen=("backbone.layer9",))
