@@ -13,6 +13,8 @@ from mmengine.registry import DefaultScope, init_default_scope
 from mmengine.visualization import Visualizer
 from tiny_domains import coco, mpii  # noqa: F401 - fixtures
 
+from mmpose_da.apis.resume_check import differences, outcome
+
 REPO = Path(__file__).resolve().parents[1]
 
 
@@ -26,7 +28,7 @@ def repo() -> Path:
 def load_tool(repo, monkeypatch):
     """Load a script of tools/ as a module, as if Python had been started with it."""
     monkeypatch.syspath_prepend(repo / "tools")
-    monkeypatch.setenv("LOCAL_RANK", "0")  # the scripts set it; so it is restored
+    monkeypatch.setenv("LOCAL_RANK", "0")  # the scripts set it, so it is restored
 
     def load(name: str):
         path = repo / "tools" / f"{name}.py"
@@ -36,6 +38,18 @@ def load_tool(repo, monkeypatch):
         return module
 
     return load
+
+
+@pytest.fixture
+def write_config(tmp_path):
+    """Write a config file, and return its path."""
+
+    def write(text: str, name: str = "toy.py") -> str:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +63,7 @@ def real_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def restore_global_instances() -> Iterator[None]:
-    """Start in MMPose's scope; forget the loggers, message hubs and so on of a test."""
+    """Start in MMPose's scope; forget the loggers, message hubs, etc. of a test."""
     managers = (MessageHub, MMLogger, DefaultScope, Visualizer)
     before = [manager._instance_dict.copy() for manager in managers]
     init_default_scope("mmpose")
@@ -60,7 +74,6 @@ def restore_global_instances() -> Iterator[None]:
 
 
 @pytest.fixture
-def compare(load_tool):
-    """Where the outcomes of two trainings differ."""
-    tool = load_tool("kill_and_resume")
-    return lambda a, b: list(tool.differences(tool.outcome(a), tool.outcome(b)))
+def compare():
+    """Return where the results of two runs differ."""
+    return lambda a, b: list(differences(outcome(a), outcome(b)))

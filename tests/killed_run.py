@@ -1,4 +1,4 @@
-"""Trainings that are ended in their middle, and started again, in this process."""
+"""Training runs that are killed and restarted, in this process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmpose_da.engine import find_checkpoint, make_exact
+from mmpose_da.engine import find_checkpoint
 
 
 class Killed(Exception):
@@ -17,7 +17,7 @@ class Killed(Exception):
 
 
 class Kill(Hook):
-    """Ends a training before an iteration or a validation, once so many are done."""
+    """Ends a run before an iteration or a validation, once so many are done."""
 
     priority = "VERY_HIGH"
 
@@ -36,7 +36,7 @@ class Kill(Hook):
 
 
 class Trainings:
-    """Starts trainings of one config, each as if in a process of its own."""
+    """Starts runs of one config, each as if in a new process."""
 
     def __init__(self, cfg: Config) -> None:
         self.cfg, self.starts = cfg, 0
@@ -47,15 +47,14 @@ class Trainings:
         cfg.merge_from_dict(changes)
         latest = find_checkpoint(work_dir)
         name = f"{work_dir.name}_{self.starts}"
-        cfg.visualizer.name = name  # what has a name is kept by it in a process
+        cfg.visualizer.name = name  # named objects are kept within a process
         cfg.update(
             work_dir=str(work_dir),
             experiment_name=name,
             resume=latest is not None,
             load_from=latest,
         )
-        make_exact(cfg)
-        # Half of the time of a small training is formatting its config.
+        # Half the time of a small run is spent on formatting its config.
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Config, "pretty_text", "")
             return self._run(cfg, hook)

@@ -31,7 +31,7 @@ def write_lsp(folder: Path, joints: np.ndarray, occluded: np.ndarray) -> None:
 
 
 def write_lspet(folder: Path, joints: np.ndarray, visible: np.ndarray) -> None:
-    """LSPET: 14 x 3 x N; the third number says that a joint is labelled."""
+    """LSPET: 14 x 3 x N; the third number says that a joint is labeled."""
     for i in range(len(joints)):
         write_image(folder / f"images/im{i + 1:05d}.jpg", 60, 80)
     mat = np.concatenate([joints, visible[..., None]], axis=2).transpose(1, 2, 0)

@@ -1,6 +1,6 @@
-"""What is done with bad input: each row of a table is one kind of it.
+"""Handling of bad input: each table row is one kind of it.
 
-It gives the right result, or is left out and listed, or is an error that names it.
+It gives the right result, is left out and listed, or raises an error that names it.
 """
 
 import io
@@ -68,19 +68,19 @@ def encode(image: np.ndarray | Image.Image, kind: str, **options) -> bytes:
 
 
 def encode16(rgb: np.ndarray) -> bytes:
-    """A PNG of 16 bits, which Pillow does not write in colour."""
+    """A PNG of 16 bits, which Pillow does not write in color."""
     return cv2.imencode(".png", rgb[..., ::-1] if rgb.ndim == 3 else rgb)[1].tobytes()
 
 
 def turned(orientation: int, image: np.ndarray = RGB) -> bytes:
-    """A picture with the order to show it turned."""
+    """A picture whose EXIF data asks to show it rotated."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     return encode(image, "JPEG", exif=exif, quality=95)
 
 
 def with_preview(content: bytes) -> bytes:
-    """A JPEG whose header holds a small JPEG, with an end mark of its own."""
+    """A JPEG whose header contains a small JPEG with its own end marker."""
     preview = b"Exif\0\0" + encode(RGB[:8, :8], "JPEG")
     segment = b"\xff\xe1" + (len(preview) + 2).to_bytes(2, "big") + preview
     return content[:2] + segment + content[2:]
@@ -94,7 +94,7 @@ def damaged(content: bytes) -> bytes:
 
 JPEG, PNG = encode(RGB, "JPEG", quality=95), encode(RGB, "PNG")
 PALETTE = Image.fromarray(RGB // 64 * 64).quantize(256)
-CUT_OFF = "000003.* is cut off"
+CUT_OFF = "000003.* is truncated"
 
 IMAGES = {
     # what is in the file: (content, the image in BGR or what the error says)
@@ -109,9 +109,9 @@ IMAGES = {
     "JPEG with a preview": (with_preview(JPEG), BGR),
     "PNG cut off": (PNG[: len(PNG) // 2], CUT_OFF),
     "PNG with bytes after its end": (PNG + b"more", BGR),
-    "PNG with damage": (damaged(PNG), "000003.* can't be decoded"),
+    "PNG with damage": (damaged(PNG), "000003.* cannot be decoded"),
     "empty": (b"", CUT_OFF),
-    "a text": (b"<html>404</html>", "000003.* can't be decoded"),
+    "a text": (b"<html>404</html>", "000003.* cannot be decoded"),
     "no file": (None, "No such file.*000003"),
     "16 bit": (encode16(RGB16), BGR),
     "16 bit, grey": (encode16(GREY16), GREY_BGR),
@@ -216,15 +216,15 @@ def test_image_as_floats(tmp_path):
 
 
 def test_pipeline_that_gives_nothing_is_an_error(coco):
-    """MMEngine would take another sample, and say nothing."""
+    """MMEngine would silently use another sample instead."""
     dataset = MixedDomainDataset("MpiiDataset", coco, pipeline=[lambda results: None])
-    with pytest.raises(RuntimeError, match="annotation 30 .*'source'.*gave None"):
+    with pytest.raises(RuntimeError, match="annotation 30 .*'source'.*returned None"):
         dataset[2]
 
 
 # ----------------------------------------------------------------- annotations
 
-OUTSIDE, NO_JOINT = "with a box of no area in the image", "without a labelled joint"
+OUTSIDE, NO_JOINT = "with a box of no area in the image", "without a labeled joint"
 
 
 def third(**changes):
@@ -250,7 +250,7 @@ def third_image_entry(**changes):
 
 
 def joints(count: int = 17, **of_joint) -> list[float]:
-    """Labelled joints of COCO in the middle of the image, some of them changed."""
+    """Labeled joints of COCO in the middle of the image, some of them changed."""
     values = np.tile([40.0, 40.0, 2.0], (count, 1))
     for index, value in of_joint.items():
         values[int(index[1:])] = value
@@ -293,7 +293,7 @@ MPII_FILES = {
     "no joints": (third_without("joints"), r"annotation 2 has no \['joints'\]"),
     "image without a number": (third(image="a.png"), "annotation 2 has image='a.png'"),
     "no size": (third(scale=None), "annotation 2 has scale=None"),
-    "NaN centre": (third(center=[NAN, 4.0]), "annotation 2 .* box .* not finite"),
+    "NaN center": (third(center=[NAN, 4.0]), "annotation 2 .* box .* not finite"),
     "one joint less": (third(joints=[[9, 9]] * 15), "annotation 2 .* 15 joints"),
     "one visibility less": (third(joints_vis=[1] * 15), "annotation 2 .* 15 joints"),
     "NaN joint": (third(joints=[[NAN, 9]] * 16), "annotation 2 .* finite"),
@@ -326,7 +326,7 @@ def test_file_that_is_something_else_is_refused(request, kind, text):
 
 
 LEFT_OUT = {
-    # change of the file, why annotation 30 is left out of a labelled domain, and of one
+    # change of the file, why annotation 30 is left out of a labeled domain, and of one
     # without labels (None if it is not)
     "box of no area": (third(bbox=[8, 8, 0, 64]), OUTSIDE, OUTSIDE),
     "box of less": (third(bbox=[8, 8, -4, 64]), OUTSIDE, OUTSIDE),
@@ -336,15 +336,15 @@ LEFT_OUT = {
     "crowd": (third(iscrowd=1), "of a crowd", "of a crowd"),
     "no box": (third_without("bbox"), "without a box", "without a box"),
     "no joints": (third_without("keypoints"), "without joints", None),
-    "no labelled joint": (third(keypoints=[0] * 51), NO_JOINT, None),
-    "no labelled joint, counted as 17": (
+    "no labeled joint": (third(keypoints=[0] * 51), NO_JOINT, None),
+    "no labeled joint, counted as 17": (
         third(keypoints=joints(**{f"j{i}": (9, 9, 0) for i in range(17)})),
         NO_JOINT,
         None,
     ),
     "all joints left of the image": (
         third(keypoints=joints(**{f"j{i}": (-9, -9, 2) for i in range(17)})),
-        "that CocoDataset does not take",
+        "rejected by CocoDataset",
         None,
     ),
     "of a thing": (
@@ -365,8 +365,8 @@ LEFT_OUT = {
         AnnotationError,
         None,
     ),
-    # what is no reason
-    "labelled joints, counted as 0": (
+    # not left out
+    "labeled joints, counted as 0": (
         third(keypoints=joints(), num_keypoints=0),
         None,
         None,
@@ -521,12 +521,12 @@ DATASETS = {
     "no such transform": (
         "pipeline",
         [dict(type="LoadImage"), dict(type="Flip")],
-        r"pipeline\[1\] can't be built .*Flip",
+        r"pipeline\[1\] cannot be built .*Flip",
     ),
     "no such argument of a transform": (
         "pipeline",
         [dict(type="LoadImage", color="red")],
-        r"pipeline\[0\] can't be built .*color",
+        r"pipeline\[0\] cannot be built .*color",
     ),
     "no list of transforms": ("pipeline", None, "pipeline must be a list"),
 }
@@ -572,16 +572,16 @@ ESTIMATORS = {
     "weight below 0": (adapted(weight=-1), "mine: .*weight must be .* but is -1"),
     "weight NaN": (adapted(weight=NAN), "mine: .*weight must be a number .* nan"),
     "an adaptation that is none": (dict(adaptations=dict(mine=3)), "adaptations.mine"),
-    "adaptations without names": (dict(adaptations=[3]), "must be configs by name"),
+    "adaptations without names": (dict(adaptations=[3]), "must map names to configs"),
     "ramp to before its begin": (adapted(rampup=dict(begin=9, end=2)), "mine: .*begin"),
     "no such feature": (
         adapted(type="EntropyMinimization", feature="backbone.layer9"),
-        "'backbone.layer9', but the estimator has no such module",
+        "'backbone.layer9', which is not a module of the estimator",
     ),
     "no such joints": (dict(joints="Mpii"), "joints='Mpii'"),
     "a checkpoint's joints alone": (
         dict(joints=None, checkpoint_joints="MpiiDataset"),
-        "checkpoint_joints is given, but there are no joints",
+        "checkpoint_joints is set, but joints is not",
     ),
     "other joints than the head's": (
         dict(joints="CocoDataset"),
@@ -630,18 +630,18 @@ def only(state_dict: dict, part: str) -> dict:
 
 
 CHECKPOINTS = {
-    # what is in the file, what a training that starts from it and a test say of it
+    # content of the file, error of a run that starts from it, error of a test
     "all weights": (weights, None, None),
     "a backbone": (lambda: only(weights(), "backbone."), None, "among them .'head."),
     "other joints": (lambda: weights(17), None, "head.final_layer.weight"),
-    "another model": (lambda: renamed(weights()), "not one of this", "not one of this"),
-    "nothing": (dict, "not one of this", "not one of this"),
+    "another model": (lambda: renamed(weights()), "not match this", "not match this"),
+    "nothing": (dict, "not match this", "not match this"),
 }
 
 
 @pytest.fixture
 def load_from(tmp_path):
-    """Start a training or a test from a file, as far as the loading of the file."""
+    """Start training or testing from a file, up to loading the file."""
 
     def load(path: Path, training: bool, network: str = "student") -> None:
         model = model_config(
@@ -686,7 +686,7 @@ def test_teacher_that_is_to_be_tested_must_be_in_the_checkpoint(tmp_path, load_f
 
 
 def test_weights_of_another_shape_are_in_the_log(tmp_path, load_from, capsys):
-    """A warning of MMEngine's."""
+    """This is a warning of MMEngine."""
     torch.save(dict(state_dict=weights(17)), tmp_path / "some.pth")
     load_from(tmp_path / "some.pth", True)
     printed = "".join(capsys.readouterr())

@@ -9,10 +9,12 @@ from mmpose.registry import DATASETS, MODELS
 
 from mmpose_da.structures import joint_definition, joint_mapping
 
-CONFIGS = sorted((Path(__file__).parents[1] / "configs/da").glob("*.py"))
+FOLDER = Path(__file__).parents[1] / "configs"
+CONFIGS = sorted((FOLDER / "da").glob("*.py"))
+STYLES = sorted((FOLDER / "style").glob("*.py"))
 ABLATION = {
     *("source-only", "dan", "dann", "strong-weak", "cafa", "isa", "ihta"),
-    *("ssda", "oracle", "", "adabn"),
+    *("ssda", "oracle", "", "adabn", "mixed"),
 }
 #: The rows of multi-level alignment, where every part is alone as well.
 LEVELS = {
@@ -23,7 +25,7 @@ LEVELS = {
 }
 #: The rows that only the embedded pair has.
 EMBEDDED = {
-    *("mixed", "joint", "ssda-5", "style", "info-max"),
+    *("joint", "ssda-5", "style", "info-max"),
     *(f"mean-teacher-style-{level}" for level in ("adversarial", "info-max")),
 }
 #: The pairs with a synthetic source, and the joints that both domains have.
@@ -89,6 +91,28 @@ def test_config_fits_together(path):
         assert cfg.model.head.loss.loss_weight == height * width
     assert cfg.default_hooks.checkpoint.save_best is None
     assert cfg.val_dataloader.dataset.data_root.startswith("data/")
+
+
+@pytest.mark.parametrize("path", [*CONFIGS, *STYLES], ids=lambda path: path.stem)
+def test_runtime_is_exact_whatever_starts_the_run(path, load_tool):
+    cfg = Config.fromfile(path)
+    assert cfg.custom_imports.imports == ["mmpose_da"]
+    assert cfg.runner_type == "ConciseLogRunner"
+    exact = {"ExactEpochBasedTrainLoop", "ExactIterBasedTrainLoop", "AdaBNLoop"}
+    assert cfg.train_cfg.type in exact and "by_epoch" not in cfg.train_cfg
+    hooks = cfg.default_hooks
+    assert hooks.checkpoint.type == "SafeCheckpointHook"
+    assert hooks.checkpoint.save_best is None
+    assert hooks.non_finite.type == "NonFiniteHook"
+    assert hooks.checkpoint_match.type == "CheckpointMatchHook"
+    for name in ("train_dataloader", "val_dataloader"):
+        if cfg.get(name):
+            assert cfg[name].worker_init_fn == dict(type="end_with_parent")
+    # The command line adds nothing that `Runner.from_cfg` would lack.
+    tool = load_tool("train")
+    trained = tool.make_config(tool.parse_args([str(path)])).to_dict()
+    added = dict(work_dir=f"work_dirs/{path.stem}", launcher="none")
+    assert trained == dict(cfg.to_dict(), **added)
 
 
 @pytest.mark.parametrize("pair", SYNTHETIC)

@@ -68,7 +68,7 @@ def shorter(command: str) -> str:
         last = 1000 if row == "pretrain" else 500
         folder = f"work_dirs/my_site/studio2street_res18_{row}"
         command += f"\ncp {folder}/iter_4.pth {folder}/iter_{last}.pth"
-    if "benchmark_methods.py" in command:
+    if "benchmark.py" in command:
         command += " --iters 2 --init-iters 2"
         command = command.replace("0 1 2", "0")
     return command

@@ -57,7 +57,7 @@ def test_labels_of_the_unlabeled_target_change_no_weight(tmp_path, coco, mpii):
     scramble(mpii["ann_file"], images)
     assert same(before, weights("uda_scrambled", UDA, None))
 
-    # Semi-supervised: which images are labelled is read off the data set itself.
+    # Semi-supervised: the data set itself tells which images are labeled.
     share = dict(count=4)
     dataset = MixedDomainDataset("MpiiDataset", coco, mpii, share).datasets[1]
     labeled = {

@@ -39,7 +39,7 @@ VALUES = [
 
 
 def change(draw, root: Any) -> list[tuple[list, Any]]:
-    """Change, remove or double one or two values somewhere in nested dicts and lists.
+    """Change, remove, or copy one or two values somewhere in nested dicts and lists.
 
     Returns:
         list[tuple]: The keys that lead to each, and its new value.
@@ -80,7 +80,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def blank_image(results: dict) -> dict:
-    """Stands in for the loading of an image, which is not what is tried here."""
+    """Stands in for image loading, which is not tested here."""
     image = np.zeros((80, 80, 3), np.uint8)
     return dict(results, img=image, img_shape=(80, 80), ori_shape=(80, 80))
 
@@ -111,7 +111,7 @@ def test_annotation_files(folder, kind, role):
             )
         except AnnotationError as error:
             assert str(path) in str(error)
-            assert "can't be read as the annotations" not in str(error)
+            assert "cannot be read as the annotations" not in str(error)
         except FileNotFoundError as error:
             assert "data_prefix" in str(error)  # an image whose name was changed
         else:

@@ -133,7 +133,7 @@ def test_trains_teaches_and_is_published(config, coco, tmp_path):
     assert any(not torch.equal(a, b) for a, b in zip(before, network, strict=True))
     assert teacher.average.steps == 3
 
-    # The teacher's pseudo-labels alone move the student.
+    # Only the teacher's pseudo-labels train the student.
     optimizer.zero_grad()
     model.loss(**batch)["mean_teacher.loss"].backward()
     assert any(p.grad is not None and p.grad.any() for p in network)

@@ -1,4 +1,4 @@
-"""What happens to a training that lasts: its memory, and its loader's processes."""
+"""Memory and data loader processes of long runs."""
 
 import gc
 import multiprocessing
@@ -15,8 +15,6 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from tiny_run import SSDA, run_config
-
-from mmpose_da.engine import make_exact
 
 MIB = 2**20
 
@@ -35,11 +33,10 @@ def long_run(tmp_path, coco, mpii):
             num_workers=num_workers,
         )
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-        cfg.train_cfg = dict(by_epoch=False, max_iters=max_iters)
+        cfg.train_cfg = dict(type="ExactIterBasedTrainLoop", max_iters=max_iters)
         cfg.default_hooks.checkpoint = None
         cfg.default_hooks.logger.interval = 100
         cfg.log_processor = dict(by_epoch=False)
-        make_exact(cfg)
         runner = Runner.from_cfg(cfg)
         runner.register_hook(hook)
         runner.train()
@@ -54,7 +51,7 @@ class TensorCounter(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if runner.iter in (10, 30):
             gc.collect()
-            # Not `isinstance`, which calls what is being counted.
+            # Not `isinstance`, which calls the counted objects.
             kinds = (torch.Tensor, torch.nn.Parameter)
             self.counts[runner.iter] = sum(type(o) in kinds for o in gc.get_objects())
 

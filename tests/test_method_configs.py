@@ -1,4 +1,4 @@
-"""Every method, as its config of the embedded pair has it, killed and resumed."""
+"""Every method, with its config for the embedded pair, killed and resumed."""
 
 import subprocess
 import sys

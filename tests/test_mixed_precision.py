@@ -1,4 +1,4 @@
-"""Under autocast: every method trains, and what needs float32 computes in it."""
+"""Autocast: every method trains, and what needs float32 is computed in it."""
 
 import pytest
 import torch
@@ -134,7 +134,7 @@ def autocast(enabled: bool = True) -> torch.autocast:
 
 
 def step(model, half: bool) -> tuple[dict, torch.Tensor]:
-    """Terms and the gradient of a training step, always of the same batch."""
+    """Terms and gradient of a training step, always on the same batch."""
     torch.manual_seed(1)
     images, samples = batch(**COUNTS)
     with autocast(half):
@@ -173,7 +173,7 @@ def test_the_methods_have_all_that_is_registered():
         for name, module in MODELS.module_dict.items()
         if module.__module__.startswith("mmpose_da.")
     }
-    # The training of a decoder, which has a test of its own.
+    # The decoder is trained separately and has its own test.
     assert registered - used == {"AdaINTrainer"}
 
 
@@ -218,7 +218,7 @@ def scalar(result) -> torch.Tensor:
 def test_losses_of_float16_do_not_overflow(name):
     loss, *inputs = LOSSES[name]
     values = [
-        # What is no weight goes up to the largest numbers that there are.
+        # All inputs except weights reach the largest representable numbers.
         (x if x.min() >= 0 else 3e4 * x.clamp(-2, 2)).half()
         for x in make(*inputs)
     ]

@@ -134,7 +134,7 @@ def test_both_formats_agree_to_a_hundredth_of_a_pixel(street):
 
 
 def test_stock_mpii_dataset_is_evaluated_correctly_as_well(street):
-    """It reads joints that count from 1; its own metric and ours know that."""
+    """It reads 1-based joints; its own metric and ours account for that."""
     stock, ours = read(street, "mpii", type="MpiiDataset"), read(street, "mpii")
     exact = [ours.get_data_info(i)["keypoints"][0] for i in range(PEOPLE)]
     name, best = STRICTEST["mpii"]
@@ -327,7 +327,7 @@ CODECS = dict(
 
 @pytest.mark.parametrize("name", CODECS)
 def test_bias_of_the_flip_test_by_codec(small, tmp_path, name):
-    """In pixels of the crop; the configs of this project take the one without."""
+    """In pixels of the crop; the configs of this project use the one without."""
     codec, shift, expected = CODECS[name]
     points = blob_set(tmp_path / "mpii", "mpii")
     cfg = deepcopy(small)

@@ -1,4 +1,4 @@
-"""Two processes on the CPU: what they compute together, and that none waits in vain."""
+"""Two processes on the CPU: joint results, and no deadlocks."""
 
 import os
 import pickle
@@ -29,12 +29,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmpose_da.compat.distributed import init_dist_on_cpu
 from mmpose_da.engine import EMATeacherHook
 
-#: So long one process waits for the other: a hang is a failure.
+#: Timeout of a process that waits for the other: a hang is a failure.
 TIMEOUT = 60
 #: People of each domain: with batches of 2 in two processes the last one is uneven.
 PEOPLE = 7
 
-#: The average over ranks is the loss of the joined batch.
+#: The average over ranks is the loss of the joint batch.
 JOINED = dict(
     pose={},
     entropy=dict(type="EntropyMinimization"),
@@ -52,7 +52,7 @@ JOINED = dict(
     isa_feature=dict(type="ISA", compare="feature"),
     mean_teacher=dict(type="MeanTeacher"),
 )
-#: Each rank computes a loss of its own images, as their docstrings say.
+#: Each rank computes the loss of its own images, as the docstrings say.
 OF_EACH_RANK = dict(
     dan=dict(type="FeatureAlignment"),
     cafa=dict(type="CAFA", exchange_prob=1.0),
@@ -77,8 +77,8 @@ def make(adaptations):
     with torch.no_grad():
         for parameter in model.head.parameters():
             if parameter.dim() > 1:
-                parameter.mul_(50)  # new heads give heatmaps of next to nothing
-    EMATeacherHook().update(model)  # as before a training
+                parameter.mul_(50)  # new heads output heatmaps close to 0
+    EMATeacherHook().update(model)  # as at the start of a run
     return model
 
 
@@ -125,7 +125,7 @@ def gradients(model, *batches):
 
 
 def train(adaptations, counts):
-    """Parameters after two steps: what was amiss in the first shows in the second."""
+    """Parameters after two steps: an error in the first shows in the second."""
     model = make(adaptations)
     wrapped = MMDistributedDataParallel(model, broadcast_buffers=False)
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
@@ -138,7 +138,7 @@ def train(adaptations, counts):
 
 
 def train_sure_and_unsure(rank):
-    """One rank takes every pair and every joint, the other one takes none."""
+    """One rank uses every pair and every joint, the other uses none."""
     ihta = dict(
         type="IHTA",
         loss=dict(type="IHTALoss", threshold=(-1.0, 1.0)[rank]),
@@ -171,7 +171,7 @@ def evaluate(cfg):
 
 
 def run_rank(rank, folder, port):
-    """All that one of two processes does; it saves the results."""
+    """Work of one of two processes; it saves the results."""
     import mmpose_da  # noqa: F401 - registers everything in the new process
 
     init_default_scope("mmpose")
@@ -230,7 +230,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ranks(folder):
-    """What both processes have saved."""
+    """The saved results of both processes."""
     write_config(folder)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -8,18 +8,20 @@ import torch
 from mmengine.config import Config
 from mmpose.registry import DATASETS, METRICS, MODELS
 
+from mmpose_da.apis.benchmark import load_row
+
 PAIRS = ["coco2mpii_res50", "mpii2coco_res50", "studio2lspet"]
 
 
 @pytest.fixture
-def config(real_data, repo, load_tool, monkeypatch):
+def config(real_data, repo, monkeypatch):
     monkeypatch.setenv("MMPOSE_DA_DATA", str(real_data))
 
     def load(name: str) -> Config:
         if name != "studio2lspet":
             return Config.fromfile(repo / "configs/da" / f"{name}.py")
         # It has no configs of its own, but is a pair for those of the rendered domains.
-        return load_tool("benchmark_methods").load_config(
+        return load_row(
             repo / "configs/da/studio2street_res18.py",
             pair=repo / "configs/_base_/domains/studio2lspet.py",
         )
@@ -82,7 +84,7 @@ def test_ground_truth_scores_full_marks(config, name, metric, best):
     evaluator.dataset_meta = dataset.metainfo
     size = min(len(dataset), 200)
     if name.startswith("mpii2coco"):
-        size = len(dataset)  # AP asks for all
+        size = len(dataset)  # AP needs all
     for index in range(size):
         evaluator.process(None, [ground_truth_as_prediction(dataset, index, mapping)])
     assert evaluator.evaluate(size)[metric] == pytest.approx(best)

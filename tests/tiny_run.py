@@ -44,7 +44,11 @@ def run_config(
     val_dataset = dict(
         target, headbox_file=headbox_file, test_mode=True, pipeline=VAL_PIPELINE
     )
-    loader = dict(num_workers=num_workers, persistent_workers=num_workers > 0)
+    loader = dict(
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        worker_init_fn=dict(type="end_with_parent"),
+    )
     return Config(
         dict(
             default_scope="mmpose",
@@ -88,13 +92,17 @@ def run_config(
             ),
             val_evaluator=dict(type="SharedJointsMpiiPCK", joints=LIMBS),
             test_evaluator=dict(type="SharedJointsMpiiPCK", joints=LIMBS),
-            train_cfg=dict(by_epoch=True, max_epochs=max_epochs, val_interval=1),
+            train_cfg=dict(
+                type="ExactEpochBasedTrainLoop", max_epochs=max_epochs, val_interval=1
+            ),
             val_cfg=dict(),
             test_cfg=dict(),
             optim_wrapper=dict(optimizer=dict(type="Adam", lr=1e-3)),
             default_hooks=dict(
                 logger=dict(type="LoggerHook", interval=1),
-                checkpoint=dict(type="CheckpointHook", interval=1),
+                checkpoint=dict(type="SafeCheckpointHook", interval=1),
+                non_finite=dict(type="NonFiniteHook"),
+                checkpoint_match=dict(type="CheckpointMatchHook"),
                 visualization=dict(type="PoseVisualizationHook", enable=False),
             ),
             visualizer=dict(

@@ -1,29 +1,15 @@
-"""Render the built-in pair of domains: people in a studio, and people in a street."""
+"""Render the embedded pair of domains: people in a studio, and people in a street.
+
+The studio has COCO's annotation format, the street MPII's; MMPose reads both.
+"""
 
 import argparse
 import os
-import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-import cv2
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
-
-from mmpose_da.rendering import STREET, STUDIO, contact_sheet, write_domain
-
-#: Each domain, its format, and the default number of images of each split.
-DOMAINS = (
-    (STUDIO, "coco", ["train=3000"]),
-    (STREET, "mpii", ["train=3000", "val=800"]),
-)
+#: The domains, with the default number of images of each split.
+DOMAINS = dict(studio=dict(train=3000), street=dict(train=3000, val=800))
 
 
 def split_count(value: str) -> tuple[str, int]:
@@ -36,64 +22,58 @@ def split_count(value: str) -> tuple[str, int]:
 
 def make_parser() -> argparse.ArgumentParser:
     """Create the parser."""
-    parser = argparse.ArgumentParser(
-        description="Render people in a studio (COCO format) and in a street (MPII "
-        "format) into data sets that MMPose reads"
-    )
-    parser.add_argument(
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    option = parser.add_argument
+    option(
         "--out",
         type=Path,
         default=Path(os.environ.get("MMPOSE_DA_DATA", "data"), "synthetic"),
-        help="the folder for both, by default $MMPOSE_DA_DATA/synthetic or "
-        "data/synthetic",
+        help="folder for both (default: $MMPOSE_DA_DATA/synthetic or data/synthetic)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="another one, other people")
-    parser.add_argument("--size", type=int, default=160, help="side of an image in px")
-    for domain, _, counts in DOMAINS:
-        parser.add_argument(
-            f"--{domain.name}",
+    option("--seed", type=int, default=0, help="random seed of the people")
+    option("--size", type=int, default=160, help="side of an image in pixels")
+    for domain, counts in DOMAINS.items():
+        shown = " ".join(f"{split}={count}" for split, count in counts.items())
+        option(
+            f"--{domain}",
             nargs="*",
             type=split_count,
-            default=[split_count(count) for count in counts],
+            default=list(counts.items()),
             metavar="SPLIT=IMAGES",
-            help=f"number of images of each split, by default {' '.join(counts)}; "
-            "nothing leaves the domain out",
+            help=f"number of images of each split (default: {shown}); without a value, "
+            "the domain is skipped",
         )
-    parser.add_argument(
+    option(
         "--workers",
         type=int,
         default=os.cpu_count(),
-        help="processes, by default one for each CPU; 0 renders without any",
+        help="number of processes (default: one per CPU); 0 renders in this one",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace sets made in another way"
+    option(
+        "--overwrite",
+        action="store_true",
+        help="replace sets that were made with other settings",
     )
-    parser.add_argument(
+    option(
         "--sheet",
         type=Path,
         metavar="IMAGE",
-        help="write no set, but a picture of both domains",
+        help="write no set, but a picture with people of both domains",
     )
-    parser.add_argument("--rows", type=int, default=4, help="of the sheet")
-    parser.add_argument("--cols", type=int, default=6, help="of each domain's half")
+    option("--rows", type=int, default=4, help="rows of the sheet")
+    option("--cols", type=int, default=6, help="columns of each domain in the sheet")
     return parser
-
-
-def progress_bars(console: Console | None = None) -> Progress:
-    """Create bars with a text, a count, and the remaining (finally, elapsed) time."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        console=console,
-    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Render."""
     parser = make_parser()
     args = parser.parse_args(argv)
+    import cv2
+
+    from mmpose_da.apis.render import progress_bars, render_pair
+    from mmpose_da.rendering import STREET, STUDIO, contact_sheet
+
     if args.sheet is not None:
         sheet = contact_sheet(
             (STUDIO, STREET), args.rows, args.cols, args.seed, args.size
@@ -102,32 +82,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         cv2.imwrite(str(args.sheet), sheet)
         print(args.sheet)
         return
-    for domain, format, _ in DOMAINS:
-        counts = dict(getattr(args, domain.name))
-        if not counts:
-            continue
-        folder, total, start = args.out / domain.name, sum(counts.values()), time.time()
+    try:
         with progress_bars() as bars:
-            bar = bars.add_task(domain.name, total=total, visible=False)
-            try:
-                written = write_domain(
-                    folder,
-                    domain,
-                    counts,
-                    seed=args.seed,
-                    size=args.size,
-                    format=format,
-                    workers=args.workers,
-                    overwrite=args.overwrite,
-                    progress=partial(bars.update, bar, advance=1, visible=True),
-                )
-            except (FileExistsError, ValueError) as error:
-                parser.exit(1, f"render_domains.py: {error}\n")
-        if written:
-            each = (time.time() - start) / total
-            print(f"{folder}: {total} images, {1000 * each:.1f} ms each")
-        else:
-            print(f"{folder}: {total} images are there already, made in this way")
+            render_pair(
+                args.out,
+                bars,
+                counts={domain: dict(getattr(args, domain)) for domain in DOMAINS},
+                seed=args.seed,
+                size=args.size,
+                workers=args.workers,
+                overwrite=args.overwrite,
+            )
+    except (FileExistsError, ValueError) as error:
+        parser.exit(1, f"render_domains.py: {error}\n")
 
 
 if __name__ == "__main__":

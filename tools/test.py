@@ -1,141 +1,72 @@
 """Evaluate a pose estimator."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import mmengine
-from _cli import apply_cfg_options, checkpoint, enable_hook, load_config, make_parser
-from mmengine.config import Config
-from mmengine.dist import master_only
-from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from _options import add_run_options, checkpoint, existing_file
 
-from mmpose_da.compat.distributed import init_dist_on_cpu
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 PICKLE_SUFFIXES = (".pkl", ".pickle")
 METRIC_SUFFIXES = (".json", ".yaml", ".yml", *PICKLE_SUFFIXES)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = make_parser("Evaluate a pose estimator")
-    parser.add_argument(
-        "checkpoint", type=checkpoint, help="the weights: a file or a URL"
-    )
-    parser.add_argument("--out", help="file for the metrics: .json, .yaml or .pkl")
-    parser.add_argument(
-        "--dump", help="pickle file for the predictions, to evaluate them later"
-    )
-    parser.add_argument(
-        "--badcase", action="store_true", help="collect the worst predictions"
-    )
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    option = parser.add_argument
+    option("config", type=existing_file, help="the config file")
+    option("checkpoint", type=checkpoint, help="the weights: a file or a URL")
+    add_run_options(parser)
+    option("--out", help="file for the metrics: .json, .yaml or .pkl")
+    option("--dump", help="pickle file for the predictions, to evaluate them later")
+    option("--badcase", action="store_true", help="collect the worst predictions")
     args = parser.parse_args(argv)
-    for option, suffixes in (("out", METRIC_SUFFIXES), ("dump", PICKLE_SUFFIXES)):
-        path = getattr(args, option)
+    for name, suffixes in (("out", METRIC_SUFFIXES), ("dump", PICKLE_SUFFIXES)):
+        path = getattr(args, name)
         if path is not None and Path(path).suffix not in suffixes:
-            parser.error(f"--{option} must end with one of {suffixes}, got '{path}'")
+            parser.error(f"--{name} must end with one of {suffixes}, got '{path}'")
     return args
 
 
-def make_config(args: argparse.Namespace) -> Config:
-    """Load the config and merge the options into it.
+def make_config(args: argparse.Namespace) -> "Config":
+    """Load the config and apply the options. A ValueError says which does not fit."""
+    from mmpose_da import apis
 
-    Args:
-        args (argparse.Namespace): Options of :func:`parse_args`.
-
-    Returns:
-        Config: The config for the runner.
-
-    Raises:
-        ValueError: If an option does not fit the config.
-    """
-    cfg = load_config(args)
-    if args.pair is not None and not cfg.get("test_dataloader"):
-        raise ValueError(
-            f"the pair {args.pair} has no `target_val`: there is nothing to evaluate on"
-        )
-    cfg.load_from = args.checkpoint
-    match = dict(type="CheckpointMatchHook", complete=True)
-    cfg.setdefault("default_hooks", {})["checkpoint_match"] = match
-
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    cfg = apis.load_config(args.config, args.pair, args.work_dir)
+    cfg.launcher = args.launcher
+    apis.set_checkpoint(cfg, args.checkpoint)
+    drawing = dict(
+        interval=args.interval, wait_time=args.wait_time if args.show else None
+    )
     # With --badcase, --show displays only the bad cases.
     show = args.show and not args.badcase
     if show or args.show_dir is not None:
-        enable_hook(cfg, "visualization", args, show=show, out_dir=args.show_dir)
-        if cfg.default_hooks.visualization.type == "PoseVisualizationHook":
-            cfg.default_hooks.visualization.type = "IntervalVisualizationHook"
+        apis.enable_drawing(cfg, show=show, out_dir=args.show_dir, **drawing)
     if args.badcase:
-        enable_hook(cfg, "badcase", args, show=args.show)
-        choose_badcase_metric(cfg)
-
+        apis.enable_hook(cfg, "badcase", show=args.show, **drawing)
+        apis.choose_badcase_metric(cfg)
     if args.dump is not None:
-        evaluators = cfg.test_evaluator
-        if not isinstance(evaluators, (list, tuple)):
-            evaluators = [evaluators]
-        dump = dict(type="DumpResults", out_file_path=args.dump)
-        cfg.test_evaluator = [*evaluators, dump]
-
-    apply_cfg_options(cfg, args)
+        apis.dump_predictions(cfg, args.dump)
+    apis.merge_options(cfg, args.cfg_options)  # these override all other options
     return cfg
-
-
-def choose_badcase_metric(cfg: Config) -> None:
-    """Select bad cases by the loss of the head or by the evaluator.
-
-    Args:
-        cfg (Config): The config, modified in place.
-
-    Raises:
-        ValueError: If ``default_hooks.badcase.metric_type`` is neither ``'loss'`` nor
-            ``'accuracy'``.
-    """
-    hook = cfg.default_hooks.badcase
-    metrics = {"loss": cfg.model.head.get("loss"), "accuracy": cfg.test_evaluator}
-    kind = hook.get("metric_type", "loss")
-    if kind not in metrics:
-        raise ValueError(
-            "`default_hooks.badcase.metric_type` must be 'loss' or 'accuracy', got "
-            f"{kind!r}"
-        )
-    if not hook.get("metric"):
-        hook.metric = metrics[kind]
-
-
-class SaveMetricsHook(Hook):
-    """Saves the metrics of a test.
-
-    Args:
-        path (str): The file, in a format that :func:`mmengine.dump` supports.
-    """
-
-    priority = "LOWEST"
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    @master_only
-    def after_test_epoch(
-        self, runner: Runner, metrics: dict[str, float] | None = None
-    ) -> None:
-        """Save the metrics, on the first process."""
-        if metrics is not None:
-            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-            mmengine.dump(metrics, self.path)
 
 
 def main() -> None:
     """Test."""
     args = parse_args()
+    from mmpose_da import apis
+
     try:
         cfg = make_config(args)
     except ValueError as error:
         raise SystemExit(f"test.py: {error}") from error
-    init_dist_on_cpu(cfg)
-    runner = Runner.from_cfg(cfg)
-    if args.out is not None:
-        runner.register_hook(SaveMetricsHook(args.out))
-    runner.test()
+    apis.test(cfg, args.out)
 
 
 if __name__ == "__main__":

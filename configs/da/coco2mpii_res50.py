@@ -1,6 +1,6 @@
 # COCO to MPII, ResNet-50, unsupervised: no labels in the target domain.
 _base_ = [
-    './coco2mpii_res50_source-only.py',
+    './coco2mpii_res50_mixed.py',
     '../_base_/methods/human_level_shift.py',
 ]
 
@@ -9,9 +9,3 @@ model = dict(
         cafa=_base_.cafa,
         ihta=_base_.resnet_ihta,
         entropy=_base_.entropy))
-
-train_dataloader = dict(
-    batch_size=64,
-    batch_sampler=dict(samples_per_domain=dict(target_unlabeled=32)),
-    dataset=dict(target=_base_.target))
-auto_scale_lr = dict(base_batch_size=64)

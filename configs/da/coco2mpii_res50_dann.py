@@ -1,15 +1,9 @@
 # COCO to MPII, ResNet-50, unsupervised: domain-adversarial training.
 _base_ = [
-    './coco2mpii_res50_source-only.py',
+    './coco2mpii_res50_mixed.py',
     '../_base_/methods/feature_alignment.py',
 ]
 
 model = dict(
     adaptations=dict(
         dann=_base_.dann))
-
-train_dataloader = dict(
-    batch_size=64,
-    batch_sampler=dict(samples_per_domain=dict(target_unlabeled=32)),
-    dataset=dict(target=_base_.target))
-auto_scale_lr = dict(base_batch_size=64)

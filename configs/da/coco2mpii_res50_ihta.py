@@ -1,15 +1,9 @@
 # COCO to MPII, ResNet-50, unsupervised: IHTA alone.
 _base_ = [
-    './coco2mpii_res50_source-only.py',
+    './coco2mpii_res50_mixed.py',
     '../_base_/methods/human_level_shift.py',
 ]
 
 model = dict(
     adaptations=dict(
         ihta=_base_.resnet_ihta))
-
-train_dataloader = dict(
-    batch_size=64,
-    batch_sampler=dict(samples_per_domain=dict(target_unlabeled=32)),
-    dataset=dict(target=_base_.target))
-auto_scale_lr = dict(base_batch_size=64)

@@ -1,5 +1,5 @@
-# COCO to MPII, ResNet-50, unsupervised: a mean teacher and domain-adversarial training
-# and information maximisation.
+# COCO to MPII, ResNet-50, unsupervised: a mean teacher, domain-adversarial training,
+# and information maximization.
 _base_ = './coco2mpii_res50_mean-teacher.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# COCO to MPII, ResNet-50, unsupervised: a mean teacher and information maximisation.
+# COCO to MPII, ResNet-50, unsupervised: a mean teacher and information maximization.
 _base_ = './coco2mpii_res50_mean-teacher.py'
 
 model = dict(

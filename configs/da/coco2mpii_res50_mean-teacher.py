@@ -1,17 +1,11 @@
 # COCO to MPII, ResNet-50, unsupervised: a mean teacher alone.
 _base_ = [
-    './coco2mpii_res50_source-only.py',
+    './coco2mpii_res50_mixed.py',
     '../_base_/methods/multi_level_alignment.py',
 ]
 
 model = dict(
     adaptations=dict(mean_teacher=_base_.mean_teacher),
     test_cfg=dict(network='teacher'))
-
-train_dataloader = dict(
-    batch_size=64,
-    batch_sampler=dict(samples_per_domain=dict(target_unlabeled=32)),
-    dataset=dict(target=_base_.target))
-auto_scale_lr = dict(base_batch_size=64)
 
 custom_hooks = [*_base_.custom_hooks, _base_.ema_teacher_hook]

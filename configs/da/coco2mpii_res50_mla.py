@@ -1,4 +1,4 @@
-# COCO to MPII, ResNet-50, unsupervised: multi-level alignment, all of it.
+# COCO to MPII, ResNet-50, unsupervised: full multi-level alignment.
 _base_ = './coco2mpii_res50_mean-teacher-style.py'
 
 model = dict(

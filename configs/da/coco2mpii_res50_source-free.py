@@ -1,4 +1,4 @@
-# COCO to MPII, ResNet-50, source-free: a mean teacher and information maximisation on
+# COCO to MPII, ResNet-50, source-free: a mean teacher and information maximization on
 # target images alone, from the source model.
 _base_ = './coco2mpii_res50_mean-teacher-info-max.py'
 

@@ -1,5 +1,5 @@
 # COCO to MPII, ResNet-50, unsupervised: style transfer and a mean teacher whose student
-# does not see some of the joints.
+# sees only some of the joints.
 _base_ = './coco2mpii_res50_mean-teacher-style.py'
 
 model = dict(

@@ -1,10 +1,10 @@
-# COCO to MPII, RTMPose-m, source only (direct transfer): what adaptation starts from.
+# COCO to MPII, RTMPose-m, source only (direct transfer): the start of adaptation.
 _base_ = [
     'mmpose::body_2d_keypoint/rtmpose/coco/rtmpose-m_8xb256-420e_coco-256x192.py',
     '../_base_/domains/coco2mpii.py',
     '../_base_/schedules/adaptation.py',
+    '../_base_/runtime.py',
 ]
-custom_imports = dict(imports=['mmpose_da'])
 
 # MMPose's model of the source domain
 load_from = (
@@ -36,6 +36,7 @@ train_pipeline = [
 train_dataloader = dict(
     batch_size=32,
     num_workers=2,
+    worker_init_fn=_base_.worker_init_fn,
     batch_sampler=dict(
         type='MixedDomainBatchSampler', samples_per_domain=dict(source=32)),
     dataset=dict(
@@ -46,6 +47,7 @@ train_dataloader = dict(
         pipeline=train_pipeline))
 val_dataloader = dict(
     num_workers=2,
+    worker_init_fn=_base_.worker_init_fn,
     dataset=dict(
         _delete_=True, pipeline=_base_.val_pipeline, **_base_.target_val))
 test_dataloader = val_dataloader
@@ -55,11 +57,15 @@ test_evaluator = val_evaluator
 optim_wrapper = dict(optimizer=dict(lr=1e-4))
 param_scheduler = _base_.adaptation_schedule
 auto_scale_lr = dict(base_batch_size=32)
-train_cfg = dict(max_epochs=_base_.adaptation_epochs, val_interval=5)
+train_cfg = dict(
+    _delete_=True,
+    **_base_.exact_epochs,
+    max_epochs=_base_.adaptation_epochs,
+    val_interval=5)
 
-# No average of the student, which the rows with a mean teacher have of their own, and
-# no switch of the pipeline, which is that of the second stage throughout.
+# No weight average, since the mean-teacher rows have their own, and no pipeline switch,
+# since the second stage's pipeline is used throughout.
 custom_hooks = []
-
-# The last checkpoint counts: choosing one by target labels is no unsupervised setting.
-default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=3, save_best=None))
+default_hooks = dict(
+    checkpoint=dict(_base_.safe_checkpoints, interval=1, max_keep_ckpts=3),
+    **_base_.checks)

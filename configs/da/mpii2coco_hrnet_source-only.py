@@ -1,17 +1,17 @@
-# MPII to COCO, HRNet-W32, source only (direct transfer): what adaptation starts from.
+# MPII to COCO, HRNet-W32, source only (direct transfer): the start of adaptation.
 _base_ = [
     'mmpose::body_2d_keypoint/topdown_heatmap/mpii/td-hm_hrnet-w32_8xb64-210e_mpii-256x256.py',
     '../_base_/domains/mpii2coco.py',
     '../_base_/schedules/adaptation.py',
+    '../_base_/runtime.py',
 ]
-custom_imports = dict(imports=['mmpose_da'])
 
 # MMPose's model of the source domain
 load_from = (
     'https://download.openmmlab.com/mmpose/top_down/hrnet/'
     'hrnet_w32_mpii_256x256-6c4f923f_20200812.pth')
 
-# The factor makes MMPose's mean over pixels the squared distance of two heatmaps.
+# The factor turns MMPose's mean over pixels into a squared distance of heatmaps.
 model = dict(
     type='DomainAdaptiveTopdown',
     joints=_base_.joints,
@@ -19,6 +19,7 @@ model = dict(
 
 train_dataloader = dict(
     batch_size=32,
+    worker_init_fn=_base_.worker_init_fn,
     batch_sampler=dict(
         type='MixedDomainBatchSampler', samples_per_domain=dict(source=32)),
     dataset=dict(
@@ -28,6 +29,7 @@ train_dataloader = dict(
         source=_base_.source,
         pipeline=_base_.train_pipeline))
 val_dataloader = dict(
+    worker_init_fn=_base_.worker_init_fn,
     dataset=dict(
         _delete_=True, pipeline=_base_.val_pipeline, **_base_.target_val))
 test_dataloader = val_dataloader
@@ -39,7 +41,11 @@ visualizer = dict(type='JointsVisualizer', joints=_base_.joints)
 optim_wrapper = dict(optimizer=dict(lr=1e-4))
 param_scheduler = _base_.adaptation_schedule
 auto_scale_lr = dict(base_batch_size=32)
-train_cfg = dict(max_epochs=_base_.adaptation_epochs, val_interval=5)
-
-# The last checkpoint counts: choosing one by target labels is no unsupervised setting.
-default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=3, save_best=None))
+train_cfg = dict(
+    _delete_=True,
+    **_base_.exact_epochs,
+    max_epochs=_base_.adaptation_epochs,
+    val_interval=5)
+default_hooks = dict(
+    checkpoint=dict(_base_.safe_checkpoints, interval=1, max_keep_ckpts=3),
+    **_base_.checks)

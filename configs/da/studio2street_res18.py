@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/methods/human_level_shift.py',
 ]
 
-# Keypoint features from the decoder: the encoder's, of stride 16, are too coarse.
+# Keypoint features from the decoder: the encoder's, at stride 16, are too coarse.
 model = dict(
     adaptations=dict(
         cafa=_base_.cafa,

@@ -1,4 +1,4 @@
-# The embedded pair, a small ResNet, unsupervised: information maximisation alone.
+# The embedded pair, a small ResNet, unsupervised: information maximization alone.
 _base_ = [
     './studio2street_res18_mixed.py',
     '../_base_/methods/multi_level_alignment.py',

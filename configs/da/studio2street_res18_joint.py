@@ -1,6 +1,6 @@
-# The embedded pair, a small ResNet, semi-supervised without adaptation: the source and
-# the labels of 20 % of the target images, trained together. What the semi-supervised
-# rows gain over this one is their losses' doing.
+# The embedded pair, a small ResNet, semi-supervised without adaptation: joint training
+# on the source and the labels of 20 % of the target images. What the semi-supervised
+# rows gain over this one comes from their losses.
 _base_ = './studio2street_res18_mixed.py'
 
 train_dataloader = dict(

@@ -1,5 +1,5 @@
-# The embedded pair, a small ResNet, unsupervised: a mean teacher and domain-adversarial
-# training and information maximisation.
+# The embedded pair, a small ResNet, unsupervised: a mean teacher, domain-adversarial
+# training, and information maximization.
 _base_ = './studio2street_res18_mean-teacher.py'
 
 model = dict(

@@ -1,5 +1,5 @@
 # The embedded pair, a small ResNet, unsupervised: a mean teacher and information
-# maximisation.
+# maximization.
 _base_ = './studio2street_res18_mean-teacher.py'
 
 model = dict(

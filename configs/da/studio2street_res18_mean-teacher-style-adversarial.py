@@ -1,4 +1,4 @@
-# The embedded pair, a small ResNet, unsupervised: a mean teacher and style transfer and
+# The embedded pair, a small ResNet, unsupervised: a mean teacher, style transfer, and
 # domain-adversarial training.
 _base_ = './studio2street_res18_mean-teacher.py'
 

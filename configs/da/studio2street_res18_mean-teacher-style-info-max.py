@@ -1,5 +1,5 @@
-# The embedded pair, a small ResNet, unsupervised: a mean teacher and style transfer and
-# information maximisation.
+# The embedded pair, a small ResNet, unsupervised: a mean teacher, style transfer, and
+# information maximization.
 _base_ = './studio2street_res18_mean-teacher.py'
 
 model = dict(

@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/methods/multi_level_alignment.py',
 ]
 
-# In 500 iterations the teacher has to follow sooner.
+# In 500 iterations, the teacher has to follow faster.
 model = dict(
     adaptations=dict(
         mean_teacher=dict(_base_.mean_teacher, momentum=0.98, share=0.7)),

@@ -1,6 +1,6 @@
 # The embedded pair, a small ResNet: target images pass through the network, and thus
-# through its batch normalisation, without any loss of their own. What the other
-# unsupervised rows gain over this one is their losses' doing.
+# through its batch normalization, without a loss of their own. What the other
+# unsupervised rows gain over this one comes from their losses.
 _base_ = './studio2street_res18_source-only.py'
 
 train_dataloader = dict(

@@ -1,4 +1,4 @@
-# The embedded pair, a small ResNet, unsupervised: multi-level alignment, all of it.
+# The embedded pair, a small ResNet, unsupervised: full multi-level alignment.
 _base_ = './studio2street_res18_mean-teacher.py'
 
 model = dict(

@@ -4,17 +4,17 @@ _base_ = [
     'mmpose::body_2d_keypoint/topdown_heatmap/mpii/'
     'td-hm_res50_8xb64-210e_mpii-256x256.py',
     '../_base_/domains/studio2street.py',
+    '../_base_/runtime.py',
 ]
-custom_imports = dict(imports=['mmpose_da'])
 
-# UDP's heatmaps are exact at any stride, with the flip test as well (Huang et al., "The
+# UDP's heatmaps are exact at any stride, even with the flip test (Huang et al., "The
 # Devil Is in the Details", CVPR 2020). The shift of flipped MSRA heatmaps is not: at
-# stride 2 it moves every joint by half a pixel of the crop.
+# stride 2, it moves every joint by half a pixel of the crop.
 codec = dict(
     type='UDPHeatmap', input_size=(64, 64), heatmap_size=(32, 32), sigma=2)
 
-# Three of ResNet-18's four stages at half width: features of stride 16. The factor of
-# the loss makes MMPose's mean over pixels the squared distance of two heatmaps.
+# Three of ResNet-18's four stages at half width: features at stride 16. The loss factor
+# turns MMPose's mean over pixels into a squared distance of heatmaps.
 model = dict(
     type='DomainAdaptiveTopdown',
     joints=_base_.joints,
@@ -56,6 +56,7 @@ val_pipeline = [
 train_dataloader = dict(
     batch_size=32,
     num_workers=1,
+    worker_init_fn=_base_.worker_init_fn,
     batch_sampler=dict(
         type='MixedDomainBatchSampler', samples_per_domain=dict(source=32)),
     dataset=dict(
@@ -67,21 +68,22 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=64,
     num_workers=1,
+    worker_init_fn=_base_.worker_init_fn,
     dataset=dict(_delete_=True, pipeline=val_pipeline, **_base_.target_val))
 test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, **_base_.target_evaluator)
 test_evaluator = val_evaluator
 
 train_cfg = dict(
-    _delete_=True, type='IterBasedTrainLoop', max_iters=1000, val_interval=500)
+    _delete_=True, **_base_.exact_iters, max_iters=1000, val_interval=500)
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
-# Without an end: that is `max_iters`, whatever it is.
+# No end: it is always `max_iters`.
 param_scheduler = [
     dict(type='LinearLR', begin=0, end=50, start_factor=0.01, by_epoch=False),
     dict(type='CosineAnnealingLR', begin=0, eta_min=1e-5, by_epoch=False),
 ]
 log_processor = dict(by_epoch=False)
-
-# The last checkpoint counts: choosing one by target labels is no unsupervised setting.
 default_hooks = dict(
-    checkpoint=dict(interval=500, by_epoch=False, max_keep_ckpts=2, save_best=None))
+    checkpoint=dict(
+        _base_.safe_checkpoints, interval=500, by_epoch=False, max_keep_ckpts=2),
+    **_base_.checks)

@@ -1,8 +1,8 @@
 # The embedded pair, a small ResNet, source-free: a mean teacher and information
-# maximisation on target images alone, from the source model.
+# maximization on target images alone, from the source model.
 _base_ = './studio2street_res18_mean-teacher-info-max.py'
 
-# Without labels only a slow teacher keeps what the source model knew.
+# Without labels, only a slow teacher keeps what the source model knew.
 model = dict(
     adaptations=dict(
         mean_teacher=dict(momentum=0.999, share=0.5, threshold=0.4)))

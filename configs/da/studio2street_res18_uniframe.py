@@ -1,5 +1,5 @@
 # The embedded pair, a small ResNet, unsupervised: style transfer and a mean teacher
-# whose student does not see some of the joints.
+# whose student sees only some of the joints.
 _base_ = './studio2street_res18_mean-teacher-style.py'
 
 model = dict(

@@ -1,6 +1,53 @@
-"""What the command lines in ``tools/`` call."""
+"""What the command lines in ``tools/`` call.
 
-from .config import config_text, merge_options, with_pair
+Work of one kind has a module of its own, imported by name: :mod:`.benchmark`,
+:mod:`.demo`, :mod:`.render`, :mod:`.step_benchmark`, :mod:`.resume_check`.
+"""
+
+from .config import config_text, enable_hook, load_config, merge_options, with_pair
 from .publish import publish
+from .stages import Interrupted, Result, train_stage
+from .testing import (
+    choose_badcase_metric,
+    dump_predictions,
+    enable_drawing,
+    set_checkpoint,
+    test,
+)
+from .training import (
+    build_runner,
+    check_device,
+    check_validation,
+    disable_validation,
+    enable_amp,
+    enable_auto_scale_lr,
+    resume,
+    start_from_scratch,
+    train,
+)
 
-__all__ = ["config_text", "merge_options", "publish", "with_pair"]
+__all__ = [
+    "Interrupted",
+    "Result",
+    "build_runner",
+    "check_device",
+    "check_validation",
+    "choose_badcase_metric",
+    "config_text",
+    "disable_validation",
+    "dump_predictions",
+    "enable_amp",
+    "enable_auto_scale_lr",
+    "enable_drawing",
+    "enable_hook",
+    "load_config",
+    "merge_options",
+    "publish",
+    "resume",
+    "set_checkpoint",
+    "start_from_scratch",
+    "test",
+    "train",
+    "train_stage",
+    "with_pair",
+]

@@ -1,11 +1,14 @@
-"""Changes that the command line makes to a config."""
+"""Loading a config, and the changes that command lines make to it."""
 
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from difflib import get_close_matches
+from pathlib import Path
 from pprint import pformat
 from typing import Any
 
@@ -14,45 +17,93 @@ from mmengine.runner import Runner
 
 from ..structures import joint_definition
 
-#: What a pair of domains must have, and what it needs to be evaluated.
+#: Required keys of a pair of domains, and those needed for evaluation.
 PAIR_KEYS = ("joints", "source", "target")
 EVALUATION_KEYS = ("target_val", "target_evaluator", "target_metric")
-#: The top-level keys of a config that a run reads: the others are variables of the
-#: file, which have been copied to where they are used when it is loaded.
+#: Top-level config keys that a run reads. Others are variables of the file, whose
+#: values are copied to where they are used when the file is loaded.
 RUN_KEYS = {*inspect.signature(Runner).parameters} - {"cfg"} | {
     "compile",
     "custom_imports",
     "from_scratch",
     "preprocess_cfg",
+    "runner_type",
 }
 
 
-def with_pair(cfg: Config, pair: Config) -> Config:
-    """Replace the pair of domains that a config is trained and evaluated on.
+def load_config(
+    config: str | Path, pair: str | Path | None = None, work_dir: str | None = None
+) -> Config:
+    """Load a config file, possibly with another pair of domains.
 
     Args:
-        cfg (Config): The config; it is left as it is. Its training set stays without a
-            source or a target where it has none, and its pipelines stay.
-        pair (Config): A file like those of ``configs/_base_/domains``. Without a
-            ``target_val`` nothing is evaluated.
+        config (str | Path): The config file.
+        pair (str | Path, optional): A file like those of ``configs/_base_/domains``;
+            see :func:`with_pair`. Defaults to None: the pair of the config.
+        work_dir (str, optional): The work directory. Defaults to None: the ``work_dir``
+            of the config, else ``work_dirs/NAME_OF_CONFIG``, with a pair
+            ``work_dirs/NAME_OF_PAIR/NAME_OF_CONFIG``.
+
+    Returns:
+        Config: The config.
+    """
+    with _quiet():
+        cfg = Config.fromfile(config)
+        other = None if pair is None else Config.fromfile(pair)
+    names = [Path(path).stem for path in (pair, config) if path is not None]
+    if other is not None:
+        cfg = with_pair(cfg, other)
+        own = str(cfg.get("load_from") or "")
+        if own.startswith("work_dirs/"):  # from another run with this pair
+            cfg.load_from = own.replace("work_dirs", f"work_dirs/{names[0]}", 1)
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get("work_dir") is None:
+        cfg.work_dir = str(Path("work_dirs").joinpath(*names))
+    return cfg
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Omit MMEngine's message about each environment variable that a config reads."""
+    logger = logging.getLogger("mmengine")
+    logger.addFilter(_is_important)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_important)
+
+
+def _is_important(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.INFO
+
+
+def with_pair(cfg: Config, pair: Config) -> Config:
+    """Replace the pair of domains on which a config trains and evaluates.
+
+    Args:
+        cfg (Config): The config; not modified. A training set without a source or
+            target stays without it, and the pipelines stay the same.
+        pair (Config): A file like those in ``configs/_base_/domains``. Without
+            ``target_val``, nothing is evaluated.
 
     Returns:
         Config: The changed config.
 
     Raises:
-        ValueError: The pair lacks a key, or the config has no domains.
+        ValueError: If the pair lacks a key or the config has no domains.
     """
     keys = PAIR_KEYS if pair.get("target_val") is None else PAIR_KEYS + EVALUATION_KEYS
     missing = [key for key in keys if key not in pair]
     if missing:
         raise ValueError(
             f"the pair {pair.filename} has no `{'`, `'.join(missing)}`; see "
-            "configs/_base_/domains/studio2street.py for what it must have"
+            "configs/_base_/domains/studio2street.py for the required keys"
         )
     dataset = cfg.train_dataloader.dataset
     if dataset.get("joints") is None or cfg.model.get("joints") is None:
         raise ValueError(
-            f"{cfg.filename} has no domains that a pair could replace: it must have a "
+            f"{cfg.filename} has no domains that a pair could replace: it needs a "
             "DomainAdaptiveTopdown and a MixedDomainDataset with `joints`"
         )
     pair = Config({key: pair[key] for key in keys}).to_dict()
@@ -87,38 +138,40 @@ def with_pair(cfg: Config, pair: Config) -> Config:
 
 
 def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
-    """Merge options by dotted key into a config, in place.
+    """Merge options with dotted keys into a config, in place.
 
     Args:
         cfg (Config): The config.
-        options (Mapping[str, Any]): Values by key, as ``--cfg-options`` gives them.
+        options (Mapping[str, Any]): Values by key, as from ``--cfg-options``.
 
     Raises:
-        ValueError: Nothing reads a key.
+        ValueError: If no part of a run reads a key.
     """
     for key in options:
         variable = key.partition(".")[0]
         if variable in RUN_KEYS:
             continue
-        problem = f"the option '{key}' would change nothing: no part of a run reads it"
+        problem = f"the option '{key}' would have no effect: no part of a run reads it"
         content = cfg.to_dict()
         used = list(_uses(content, content.get(variable)))
         if used:
             raise ValueError(
                 f"{problem}. `{variable}` is a variable of the config file, which was "
-                f"copied when the file was loaded; change {' and '.join(used)}"
+                f"copied when the file was loaded; set {' and '.join(used)} instead"
             )
         similar = get_close_matches(variable, RUN_KEYS, n=1)
         advice = f"; did you mean '{similar[0]}'?" if similar else ""
         raise ValueError(f"{problem}{advice}")
     cfg.merge_from_dict(dict(options))
+    if "preprocess_cfg" in cfg:  # its name in some MMPose configs
+        cfg.model.setdefault("data_preprocessor", cfg.preprocess_cfg)
 
 
 def _uses(node: Any, value: Any, path: str = "") -> Iterator[str]:
-    """The dotted keys that a run reads and that have the value of a variable."""
+    """Yield the dotted keys that a run reads and whose value is that of a variable."""
     if value is None:
         return
-    if isinstance(value, Mapping):  # a scope is noted in the variable alone
+    if isinstance(value, Mapping):  # only the variable records a scope
         value = {k: v for k, v in value.items() if k != "_scope_"}
     if path and node == value:
         yield path
@@ -132,8 +185,28 @@ def _uses(node: Any, value: Any, path: str = "") -> Iterator[str]:
             yield from _uses(child, value, f"{path}.{key}" if path else key)
 
 
+def enable_hook(cfg: Config, name: str, **settings: Any) -> None:
+    """Enable a drawing hook of ``default_hooks``.
+
+    Args:
+        cfg (Config): The config, modified in place.
+        name (str): Key of the hook in ``default_hooks``.
+        settings (Any): Settings of the hook; those that are None are left unchanged.
+
+    Raises:
+        ValueError: If the config lacks this hook.
+    """
+    if not cfg.get("default_hooks", {}).get(name):
+        raise ValueError(
+            f"the config has no hook `default_hooks.{name}`, which the option needs; "
+            "inherit from a default_runtime.py that has one"
+        )
+    given = {key: value for key, value in settings.items() if value is not None}
+    cfg.default_hooks[name].update(enable=True, **given)
+
+
 def config_text(content: Mapping[str, Any]) -> str:
-    """A config as Python, for JSON has neither tuples nor integer keys."""
+    """Return a config as Python code; JSON lacks tuples and integer keys."""
     return "".join(
         f"{key} = {pformat(value, sort_dicts=False)}\n"
         for key, value in content.items()

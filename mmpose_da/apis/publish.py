@@ -1,4 +1,4 @@
-"""From an adapted checkpoint to a stock MMPose model."""
+"""Conversion of an adapted checkpoint to a stock MMPose model."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from ..structures import joint_metainfo
 from .config import config_text
 
 ADAPTATION_PREFIX = "adaptations."
-#: Where a teacher's weights are; what follows are the keys of the stock estimator.
+#: Prefix of a teacher's weights; the rest of each key is that of the stock estimator.
 TEACHER_PREFIX = re.compile(r"adaptations\.[^.]+\.average\.module\.")
-#: What is kept of ``meta``. The config is not: it describes the adaptive model, and
-#: the weights are those of the stock one.
+#: Keys of ``meta`` that are kept. The config is dropped: it describes the adaptive
+#: model, but the weights are those of the stock model.
 META_KEYS = (
     "dataset_meta",
     "epoch",
@@ -35,13 +35,13 @@ META_KEYS = (
     "experiment_name",
     "mmengine_version",
 )
-#: What only a DomainAdaptiveTopdown has in its config.
+#: Config keys that only a DomainAdaptiveTopdown has.
 ADAPTIVE_KEYS = (
     *("adaptations", "joints", "target_loss_weight", "checkpoint_joints", "frozen"),
     "train_cfg",
 )
-#: The stock dataset that stands in for one of this package, whose joints the deployed
-#: config spells out. MMPose's inferencers choose a detector by it.
+#: Stock datasets that stand in for those of this package. The deployed config spells
+#: out the joints. MMPose's inferencers choose a detector by the dataset type.
 STOCK_DATASETS = dict(TigDogDataset="AnimalPoseDataset")
 
 
@@ -51,38 +51,38 @@ def publish(
     target: str | Path,
     network: str | None = None,
 ) -> tuple[Path, Path]:
-    """Write an adapted model as a stock MMPose model: weights, and a config for them.
+    """Write an adapted model as a stock MMPose model: weights and a matching config.
 
-    Neither needs this package. Before the files appear under their names, the weights
-    are loaded with the config, strictly, and must predict what the adapted model
-    predicts.
+    Neither needs this package. Before the files appear under their final names, the
+    weights are loaded with the config in strict mode and checked to give the same
+    predictions as the adapted model.
 
     Args:
         config (str | Path | Config): The config of the run.
         checkpoint (str | Path): A checkpoint of the run.
-        target (str | Path): The file for the weights, such as ``adapted.pth``. The
-            config is written beside it, as ``adapted.py``.
+        target (str | Path): The weights file, such as ``adapted.pth``. The config is
+            written next to it, as ``adapted.py``.
         network (str, optional): ``'student'`` or ``'teacher'``. Defaults to None: the
-            one that ``model.test_cfg.network`` in the config names.
+            network set by ``model.test_cfg.network`` in the config.
 
     Returns:
-        tuple[Path, Path]: The weights and the config.
+        tuple[Path, Path]: The weights file and the config file.
 
     Raises:
-        FileNotFoundError: There is no file ``checkpoint``.
-        FileExistsError: A file would be overwritten.
-        ValueError: The checkpoint has no such network, the config is not that of an
-            adaptive model, or the two don't fit.
-        RuntimeError: The stock model would not predict the same.
+        FileNotFoundError: If ``checkpoint`` does not exist.
+        FileExistsError: If a file would be overwritten.
+        ValueError: If the checkpoint lacks the network, the config is not that of an
+            adaptive model, or the two do not match.
+        RuntimeError: If the stock model would predict something else.
     """
     target = Path(target)
     if target.suffix != ".pth":
-        raise ValueError(f"the file for the weights must end in .pth, not '{target}'")
+        raise ValueError(f"the weights file must end in .pth, but is '{target}'")
     for path in (target, target.with_suffix(".py")):
         if path.exists():
-            raise FileExistsError(f"'{path}' exists; remove it, or give another name")
+            raise FileExistsError(f"'{path}' exists; remove it or choose another name")
     if not Path(checkpoint).is_file():
-        raise FileNotFoundError(f"there is no checkpoint '{checkpoint}'")
+        raise FileNotFoundError(f"the checkpoint '{checkpoint}' does not exist")
     cfg = deepcopy(config) if isinstance(config, Config) else Config.fromfile(config)
     if network is None:
         network = (cfg.model.get("test_cfg") or {}).get("network", "student")
@@ -115,28 +115,29 @@ def publish(
 
 
 def deploy_config(cfg: Config) -> dict[str, Any]:
-    """The config of the network that an adaptive model deploys, in stock MMPose.
+    """Build the stock MMPose config of the network that an adaptive model deploys.
 
     Args:
         cfg (Config): The config of the adaptive model.
 
     Returns:
         dict: The model, and what ``init_model`` and MMPose's inferencers read: the
-        joints and the pipeline of test images.
+        joints and the test pipeline.
 
     Raises:
-        ValueError: The config is not that of a ``DomainAdaptiveTopdown`` with joints.
+        ValueError: If the config is not that of a ``DomainAdaptiveTopdown`` with
+            joints, or has no test pipeline.
     """
     cfg = Config(cfg.to_dict())
     if cfg.model.get("type") != "DomainAdaptiveTopdown" or not cfg.model.get("joints"):
         raise ValueError(
-            "the config is not that of an adapted model: `model` must be a "
+            "the config does not define an adapted model: `model` must be a "
             f"DomainAdaptiveTopdown with `joints`, but is a {cfg.model.get('type')}"
         )
     if not cfg.get("test_dataloader") and not cfg.get("val_pipeline"):
         raise ValueError(
             "the config has neither a test_dataloader nor a val_pipeline, so it does "
-            "not say how an image is prepared for the network"
+            "not define how images are prepared for the network"
         )
     joints = cfg.model.joints
     model = {k: v for k, v in cfg.model.to_dict().items() if k not in ADAPTIVE_KEYS}
@@ -169,36 +170,37 @@ def deploy_config(cfg: Config) -> dict[str, Any]:
             vis_backends=[dict(type="LocalVisBackend")],
             name="visualizer",
         ),
-        # Where MMPose looks for the joints, if not in the weights, and the pipeline.
+        # MMPose reads the pipeline here, and the joints if the weights lack them.
         train_dataloader=dict(dataset=dataset),
         test_dataloader=dict(dataset=dataset),
     )
 
 
 def _plain_metainfo(joints: str | dict) -> dict:
-    """A joint definition that needs no file but MMPose's own."""
+    """Return a joint definition that needs no files except those of MMPose."""
     metainfo = joint_metainfo(joints)
     path = Path(metainfo.get("from_file", ""))
     return Config.fromfile(path).dataset_info.to_dict() if path.is_file() else metainfo
 
 
 def stock_checkpoint(checkpoint: dict[str, Any], network: str) -> dict[str, Any]:
-    """Keep of an adapted checkpoint what the stock estimator needs.
+    """Reduce an adapted checkpoint to what the stock estimator needs.
 
     Args:
         checkpoint (dict): A checkpoint of MMEngine's ``Runner``.
         network (str): ``'student'`` or ``'teacher'``.
 
     Returns:
-        dict: ``state_dict`` without the weights of adaptations, and ``meta`` with
-        :data:`META_KEYS`. The states of the optimizer, the schedulers and the
-        message hub are left out.
+        dict: ``state_dict`` without adaptation weights, and ``meta`` with
+        :data:`META_KEYS`. The states of the optimizer, the schedulers, and the
+        message hub are dropped.
 
     Raises:
-        ValueError: The checkpoint has no ``state_dict``, or no weights of the network.
+        ValueError: If the checkpoint has no ``state_dict`` or no weights of the
+            network.
     """
     if "state_dict" not in checkpoint:
-        raise ValueError(f"no `state_dict` in it, only {sorted(map(str, checkpoint))}")
+        raise ValueError(f"it has no `state_dict`, only {sorted(map(str, checkpoint))}")
     weights = checkpoint["state_dict"]
     if network == "teacher":
         teacher = [key for key in weights if TEACHER_PREFIX.match(key)]
@@ -215,10 +217,10 @@ def stock_checkpoint(checkpoint: dict[str, Any], network: str) -> dict[str, Any]
 
 
 def to_plain(value: Any) -> Any:
-    """Turn NumPy data into lists and numbers, at every depth.
+    """Convert NumPy data to lists and numbers, recursively.
 
-    MMPose reads them alike, and only plain data can be loaded safely by an MMPose
-    without this package.
+    MMPose treats both alike, but without this package it can only load plain data
+    safely.
     """
     if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
@@ -230,7 +232,7 @@ def to_plain(value: Any) -> Any:
 
 
 def _verify(adapted: nn.Module, config: Path, weights: Path) -> None:
-    """Raise an error unless the stock model predicts what the adapted one does."""
+    """Raise an error unless the stock and the adapted model predict the same."""
     with redirect_stdout(StringIO()):
         stock = init_model(str(config), str(weights), device="cpu")
     content = CheckpointLoader.load_checkpoint(str(weights), "cpu", "silent")
@@ -238,7 +240,7 @@ def _verify(adapted: nn.Module, config: Path, weights: Path) -> None:
         stock.load_state_dict(content["state_dict"], strict=True)
     except RuntimeError as error:
         raise ValueError(
-            f"the weights don't fit the config of the run, stripped: {error}"
+            f"the weights do not fit the stripped config of the run: {error}"
         ) from error
 
     width, height = stock.cfg.model.head.decoder.input_size
@@ -251,6 +253,6 @@ def _verify(adapted: nn.Module, config: Path, weights: Path) -> None:
         difference = np.abs(ours[name] - theirs[name]).max()
         if not difference <= 1e-3:
             raise RuntimeError(
-                "the stock model does not predict what the adapted one does: "
+                "the stock model does not reproduce the adapted one: "
                 f"{name} differ by up to {difference:.3g}"
             )

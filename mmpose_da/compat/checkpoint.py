@@ -47,7 +47,7 @@ def _history_buffer_getattr(owner: Any, name: str) -> Callable:
     if owner is HistoryBuffer and name in _STATISTICS:
         return getattr(HistoryBuffer, name)
     raise UnpicklingError(
-        f"the checkpoint asks for the attribute {name!r} of {owner!r}, and only "
+        f"the checkpoint requests the attribute {name!r} of {owner!r}, but only "
         f"the statistics {_STATISTICS} of HistoryBuffer are safe to load"
     )
 
@@ -63,8 +63,8 @@ def _numeric_dtype(code: str, *_: Any) -> np.dtype:
     if dtype.isbuiltin and dtype.char in _NUMERIC_TYPECODES:
         return dtype
     raise UnpicklingError(
-        f"the checkpoint holds a NumPy array of {code!r}, and only arrays of numbers "
-        "are safe to load"
+        f"the checkpoint contains a NumPy array of type {code!r}, but only numeric "
+        "arrays are safe to load"
     )
 
 
@@ -138,10 +138,10 @@ def _load_as_data(load: Callable) -> Callable:
                 checkpoint = load(filename, map_location, logger)
         except UnpicklingError as error:
             raise UnpicklingError(
-                f"the checkpoint '{filename}' is refused, and no code of it was run: "
-                f"{_reason(error)}. If it is damaged, get it again; if it holds more "
-                "than tensors and plain data, save its state dict alone where its "
-                "source is trusted"
+                f"the checkpoint '{filename}' is rejected, and none of its code was "
+                f"run: {_reason(error)}. If it is damaged, get a new copy; if it "
+                "contains more than tensors and plain data, save only its state dict, "
+                "on a machine where its source is trusted"
             ) from None
         except (FileNotFoundError, ImportError):  # the message says what is missing
             raise
@@ -149,14 +149,15 @@ def _load_as_data(load: Callable) -> Callable:
             if isinstance(error, OSError) and "://" in str(filename):
                 raise RuntimeError(
                     f"the checkpoint '{filename}' cannot be downloaded: "
-                    f"{_first_line(error)}. Without a network, start from random "
-                    "weights (tools/train.py CONFIG --cfg-options from_scratch=True), "
-                    "or download it elsewhere and give its path, as in load_from=PATH"
+                    f"{_first_line(error)}. Without network access, start from "
+                    "random weights (tools/train.py CONFIG --cfg-options "
+                    "from_scratch=True), or download it elsewhere and set "
+                    "load_from=PATH"
                 ) from error
             raise RuntimeError(
                 f"the checkpoint '{filename}' cannot be read: {_first_line(error)}. "
-                "If it is truncated or damaged, get it again; downloads are kept in "
-                f"{torch.hub.get_dir()}/checkpoints"
+                "If it is truncated or damaged, get a new copy; downloads are stored "
+                f"in {torch.hub.get_dir()}/checkpoints"
             ) from error
         _drop_config_text(checkpoint, filename, logger)
         return checkpoint
@@ -183,7 +184,7 @@ def _weights_only() -> Iterator[None]:
 def _reason(error: UnpicklingError) -> str:
     """Return what ``torch.load`` found, without its advice to load the file anyway."""
     if refused := re.search(r"GLOBAL (\S+)", str(error)):
-        return f"it asks for '{refused[1]}'"
+        return f"it requests '{refused[1]}'"
     return _first_line(str(error).rpartition("WeightsUnpickler error: ")[2])
 
 
@@ -200,7 +201,7 @@ def _drop_config_text(checkpoint: Any, filename: str, logger: Any) -> None:
     meta = checkpoint.get("meta") if isinstance(checkpoint, dict) else None
     if isinstance(meta, dict) and meta.pop("config", None) is not None:
         print_log(
-            f"The config in the checkpoint '{filename}' is left out: resuming would "
+            f"The config in the checkpoint '{filename}' is dropped: resuming would "
             "run it as Python code.",
             logger=logger,
             level=logging.INFO,

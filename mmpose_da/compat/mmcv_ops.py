@@ -25,8 +25,8 @@ class _MissingExtension(ModuleType):
 
         def missing_op(*args: Any, **kwargs: Any) -> NoReturn:
             raise RuntimeError(
-                f"the operator '{name}' needs the compiled part of MMCV, and "
-                "mmcv-lite is installed, which has none; install compiled MMCV "
+                f"the operator '{name}' needs the compiled part of MMCV, but "
+                "mmcv-lite is installed, which lacks it; install compiled MMCV "
                 "instead: `make setup MMCV=full` in a checkout of MMPose-DA, "
                 "or `pip uninstall mmcv-lite` and `pip install mmcv`"
             )

@@ -55,7 +55,7 @@ class Unpickler(pickle._Unpickler):
         """Set the state of an object of a declared type."""
         kind = type(self.stack[-2])
         if not any(kind is declared for declared in _declared.values()):
-            raise pickle.UnpicklingError(f"it gives a state to an object of {kind}")
+            raise pickle.UnpicklingError(f"it sets the state of an object of {kind}")
         super().load_build()
 
     dispatch[pickle.BUILD[0]] = load_build
@@ -93,7 +93,7 @@ def _refuse_torchscript() -> None:
 
     def refuse_torchscript(archive: Any) -> bool:
         if is_torchscript(archive) and FORCE in os.environ:
-            raise RuntimeError("it is a TorchScript archive, and they hold code")
+            raise RuntimeError("it is a TorchScript archive, which contains code")
         return is_torchscript(archive)
 
     torch.serialization._is_torchscript_zip = refuse_torchscript

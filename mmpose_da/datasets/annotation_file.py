@@ -44,8 +44,8 @@ def _number_between(low: float, high: float) -> Callable[[Any], bool]:
 
 
 _INTEGER: Kind = ("an integer", lambda value: isinstance(value, int))
-_TEXT: Kind = ("a text", lambda value: isinstance(value, str))
-_ID: Kind = ("an integer or a text", lambda value: isinstance(value, (int, str)))
+_TEXT: Kind = ("a string", lambda value: isinstance(value, str))
+_ID: Kind = ("an integer or a string", lambda value: isinstance(value, (int, str)))
 _LENGTH: Kind = ("a number of pixels", _number_between(0, 2**31))
 _NUMBER = _numbers("a number", lambda shape: shape == ())
 _POINT = _numbers("two numbers", lambda shape: shape == (2,))
@@ -117,14 +117,15 @@ def check_detection_file(dataset: BaseDataset) -> None:
     """
     if isinstance(dataset, MpiiDataset):
         raise AnnotationError(
-            f"bbox_file='{dataset.bbox_file}' needs an annotation file in COCO's "
-            f"format, which names the images, but '{dataset.ann_file}' is in MPII's"
+            f"bbox_file='{dataset.bbox_file}' needs an annotation file in COCO "
+            "format, which names the images, but "
+            f"'{dataset.ann_file}' is in MPII format"
         )
     images = {image["id"] for image in load(dataset.ann_file)["images"]}
     try:
         detections = load(dataset.bbox_file, file_format="json")
         if not isinstance(detections, list):
-            raise ValueError("must be a list of detections in COCO's format of results")
+            raise ValueError("must be a list of detections in the COCO results format")
         for index, detection in enumerate(detections):
             problem = _problem(detection, _DETECTION, optional=())
             if problem:
@@ -140,7 +141,7 @@ def check_detection_file(dataset: BaseDataset) -> None:
 
 def _check_mpii(people: Any, labeled: bool) -> None:
     if not isinstance(people, list):
-        raise ValueError("must be a list of people, as MPII's annotations are")
+        raise ValueError("must be a list of people, as in MPII format")
     for index, person in enumerate(people):
         problem = _problem(person, _MPII_PERSON)
         if problem:
@@ -149,7 +150,9 @@ def _check_mpii(people: Any, labeled: bool) -> None:
 
 def _check_coco(content: Any, labeled: bool) -> None:
     if not isinstance(content, dict):
-        raise ValueError("must be an object with images and annotations, as COCO's are")
+        raise ValueError(
+            "must be an object with images and annotations, as in COCO format"
+        )
     categories = _list_of(content, "categories") if "categories" in content else []
     images, annotations = _list_of(content, "images"), _list_of(content, "annotations")
     _check_records("category", categories, _COCO_CATEGORY)
@@ -166,7 +169,7 @@ def _check_coco(content: Any, labeled: bool) -> None:
 
 def _list_of(content: dict, key: str) -> list:
     if not isinstance(content.get(key), list):
-        raise ValueError(f"must have a list '{key}', as COCO's annotations have")
+        raise ValueError(f"must have a list '{key}', as in COCO format")
     return content[key]
 
 
@@ -198,7 +201,7 @@ def _unique_ids(records: Iterable[dict], what: str) -> set:
     doubled = [identity for identity, count in counts.items() if count > 1]
     if doubled:
         raise ValueError(
-            f"several {what} have the id {short(doubled)[1:-1]}; each needs its own"
+            f"several {what} have the id {short(doubled)[1:-1]}; ids must be unique"
         )
     return set(counts)
 
@@ -207,5 +210,5 @@ def _check_reference(annotation: dict, key: str, known: set) -> None:
     if annotation[key] not in known:
         raise ValueError(
             f"annotation {annotation['id']} has {key}={annotation[key]}, which the "
-            "file doesn't have"
+            "file does not contain"
         )

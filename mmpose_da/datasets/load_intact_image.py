@@ -67,8 +67,8 @@ class LoadIntactImage(LoadImage):
         content = get(path, backend_args=self.backend_args)
         if not _is_complete(content):
             raise ValueError(
-                f"'{path}' is cut off: it ends after {len(content)} bytes, before the "
-                "picture does; copy it again"
+                f"'{path}' is truncated: it ends after {len(content)} bytes, before "
+                "the end of the image; copy it again"
             )
         image = self._decode(path, content, self.color_type)
         if shape in (None, image.shape[:2]):
@@ -85,7 +85,7 @@ class LoadIntactImage(LoadImage):
     def _decode(self, path: str, content: bytes, color_type: str) -> np.ndarray:
         image = mmcv.imfrombytes(content, color_type, backend=self.imdecode_backend)
         if image is None:
-            raise ValueError(f"'{path}' can't be decoded; is it a picture?")
+            raise ValueError(f"'{path}' cannot be decoded; is it an image?")
         return image
 
 

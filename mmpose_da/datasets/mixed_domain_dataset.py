@@ -39,7 +39,7 @@ class _SaidByTheConfig:
 
     def __get__(self, dataset: BaseDataset | None, cls: type) -> None:
         raise AttributeError(
-            f"the joints of a {cls.__name__} are an argument, not of its class"
+            f"the joints are an argument of {cls.__name__}, not a class attribute"
         )
 
 
@@ -202,7 +202,7 @@ class MixedDomainDataset(CombinedDataset):
         try:
             data = super().prepare_data(idx)
             if data is None:
-                raise ValueError("the pipeline gave None")
+                raise ValueError("the pipeline returned None")
         except Exception as error:
             domain_index, local_index = self._get_subset_index(idx)
             info = BaseDataset.get_data_info(self.datasets[domain_index], local_index)
@@ -234,7 +234,7 @@ def _build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
             transforms.append(TRANSFORMS.build(dict(transform, type=kind)))
         except Exception as error:
             raise ValueError(
-                f"pipeline[{index}] can't be built from {transform!r}: "
+                f"pipeline[{index}] cannot be built from {transform!r}: "
                 f"{type(error).__name__}: {error}"
             ) from error
     return transforms
@@ -249,19 +249,19 @@ def _build_dataset(
     its ``joint_map``, and its ``box_jitter``.
     """
     if not isinstance(cfg, dict):
-        raise ValueError(f"the domain '{domain}' must be a dataset's config, not {cfg}")
+        raise ValueError(f"the domain '{domain}' must be a dataset config, not {cfg}")
     cfg = dict(cfg)
     if cfg.pop("pipeline", None):
         raise ValueError(
-            f"the dataset of the domain '{domain}' has a pipeline; give the "
+            f"the dataset of the domain '{domain}' has a pipeline; pass the "
             "transforms to MixedDomainDataset, which applies them to all domains"
         )
     joint_map = cfg.pop("joint_map", None)
     boxes = {key: cfg.pop(key, None) for key in ("bbox_file", "box_jitter")}
     if domain == SOURCE and any(value is not None for value in boxes.values()):
         raise ValueError(
-            "`bbox_file` and `box_jitter` are for the target; the boxes of the labeled "
-            "source are those of its annotations"
+            "`bbox_file` and `box_jitter` are for the target; the labeled source uses "
+            "the boxes in its annotations"
         )
     if domain != TARGET_UNLABELED:
         boxes = dict.fromkeys(boxes)
@@ -271,12 +271,12 @@ def _build_dataset(
         dataset = DATASETS.build(dict(cfg, lazy_init=True))
     except Exception as error:
         raise ValueError(
-            f"the dataset of the domain '{domain}' can't be built from {cfg}: {error}"
+            f"the dataset of the domain '{domain}' cannot be built from {cfg}: {error}"
         ) from error
     if not isinstance(dataset, BaseCocoStyleDataset) or dataset.data_mode != "topdown":
         raise ValueError(
-            f"the dataset of the domain '{domain}' must be a 2D dataset of MMPose "
-            f"with data_mode='topdown', but is made from {cfg}"
+            f"the dataset of the domain '{domain}' must be a 2D MMPose dataset "
+            f"with data_mode='topdown', but its config is {cfg}"
         )
     if not (dataset.ann_file and exists(dataset.ann_file)):
         raise FileNotFoundError(
@@ -301,8 +301,8 @@ def _box_jitter(cfg: dict | None) -> BoxJitter | None:
         return BoxJitter(**cfg)
     except TypeError as error:
         raise ValueError(
-            "box_jitter must be a dict with a shift, a scale and a seed, all optional, "
-            f"but is {cfg!r}"
+            "box_jitter must be a dict with a shift, a scale, and a seed, all "
+            f"optional, but is {cfg!r}"
         ) from error
 
 
@@ -340,16 +340,16 @@ def _check_share(share: dict) -> None:
     kinds = dict(ratio=Real, count=int, seed=int)
     if not isinstance(share, dict) or not share.keys() <= kinds.keys():
         raise ValueError(
-            "labeled_target must be a dict with a ratio or a count, and a seed if "
-            f"wanted, but is {share}"
+            "labeled_target must be a dict with a ratio or a count, and optionally a "
+            f"seed, but is {share}"
         )
     if ("ratio" in share) == ("count" in share):
-        raise ValueError("labeled_target needs a ratio or a count, and not both")
+        raise ValueError("labeled_target needs either a ratio or a count, not both")
     for key, value in share.items():
         if not isinstance(value, kinds[key]):
             raise ValueError(
-                f"labeled_target {key} must be a number (a count and a seed: a whole "
-                f"one), but is {value!r}"
+                f"labeled_target {key} must be a number (for a count or a seed, an "
+                f"integer), but is {value!r}"
             )
     if not 0 < share.get("ratio", 1) <= 1:
         raise ValueError(
@@ -383,7 +383,7 @@ def _split_by_image(
     if not 0 < count <= len(candidates):
         raise ValueError(
             f"labeled_target count must be from 1 to {len(candidates)}, the number of "
-            f"images with labels in '{labeled.ann_file}', but is {count}"
+            f"labeled images in '{labeled.ann_file}', but is {count}"
         )
     order = np.random.RandomState(seed).permutation(len(candidates))
     chosen = {candidates[i] for i in order[:count]}
@@ -391,7 +391,7 @@ def _split_by_image(
     if not rest:
         raise ValueError(
             f"labeled_target takes all {len(candidates)} images of "
-            f"'{labeled.ann_file}' and leaves none unlabelled; if this is meant, say "
+            f"'{labeled.ann_file}' and leaves none unlabeled; if this is intended, use "
             "dict(ratio=1.0)"
         )
     labeled.get_subset_([i for i, image in enumerate(images[0]) if image in chosen])

@@ -67,7 +67,7 @@ class BoxJitter:
         for name in ("shift", "scale"):
             value = getattr(self, name)
             if not isinstance(value, Real) or not 0 <= value < np.inf:
-                raise ValueError(f"box_jitter.{name} must be 0 or more, not {value!r}")
+                raise ValueError(f"box_jitter.{name} must be at least 0, not {value!r}")
 
     def apply(self, people: list[dict]) -> None:
         """Modify the boxes of people in place."""
@@ -128,7 +128,7 @@ def load_people(
         raise
     except Exception as error:
         raise AnnotationError(
-            f"'{dataset.ann_file}' can't be read as the annotations of "
+            f"'{dataset.ann_file}' cannot be read as the annotations of "
             f"{type(dataset).__name__}: {type(error).__name__}: {error}"
         ) from error
     finally:
@@ -149,7 +149,7 @@ class _Reader:
         self.boxes_show_labels = False
         self.num_keypoints = dataset.metainfo["num_keypoints"]
         self.left_out: list[LeftOut] = []
-        self._refused = f"that {type(dataset).__name__} does not take"
+        self._refused = f"rejected by {type(dataset).__name__}"
 
     def load(self) -> list[dict]:
         people = type(self.dataset).load_data_list(self.dataset)
@@ -179,15 +179,15 @@ class _Reader:
         """Warn that boxes were computed from labels, which a new site does not have."""
         jitter = self.box_jitter
         errors = (
-            "exact; give the domain `box_jitter=dict()` or"
+            "exact; set `box_jitter=dict()` or"
             if jitter is None
             else f"shifted by up to {jitter.shift:g} and scaled by up to "
-            f"{1 + jitter.scale:g} at random; to use no labels at all, give the domain"
+            f"{1 + jitter.scale:g} at random; to use no labels at all, set"
         )
         print_log(
             f"the boxes in '{self.dataset.ann_file}' were computed from the joints, "
-            "so the crops of this unlabeled domain show their extent. They are "
-            f"{errors} `bbox_file`, the boxes of a detector",
+            "so the crops of this unlabeled domain reveal their extent. They are "
+            f"{errors} `bbox_file` (boxes of a detector) for this domain",
             "current",
             logging.WARNING,
         )
@@ -244,7 +244,7 @@ class _Reader:
         if width <= 0 or height <= 0:
             return "with a box of no area in the image"
         if self.labeled and not np.any(info["keypoints_visible"]):
-            return "without a labelled joint"
+            return "without a labeled joint"
         if self.labeled and not type(self.dataset)._is_valid_instance(info):
             return self._refused
         return None
@@ -266,7 +266,7 @@ class _Reader:
         if not (np.isfinite(joints).all() and np.all(visible >= 0)):
             raise AnnotationError(
                 f"{name} has joints that are not finite, or a visibility below 0; "
-                "write a joint that is not labelled as 0, 0, 0"
+                "write unlabeled joints as 0, 0, 0"
             )
 
     @staticmethod

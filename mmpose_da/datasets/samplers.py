@@ -81,7 +81,7 @@ class MixedDomainBatchSampler(Sampler):
             isinstance(count, int) and count > 0 for count in counts.values()
         ):
             raise ValueError(
-                f"samples_per_domain={counts} must give at least one sample of each "
+                f"samples_per_domain={counts} must give at least one sample for each "
                 f"domain of the dataset, which has {dataset.domains}"
             )
         if sum(counts.values()) != batch_size:

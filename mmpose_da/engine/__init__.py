@@ -9,13 +9,15 @@ from .hooks import (
     StyleSamplesHook,
 )
 from .loops import ExactEpochBasedTrainLoop, ExactIterBasedTrainLoop
-from .resume import find_checkpoint, make_exact
+from .resume import find_checkpoint
+from .runner import ConciseLogRunner
 from .workers import end_with_parent
 
 __all__ = [
     "AdaBNLoop",
     "AtomicLocalBackend",
     "CheckpointMatchHook",
+    "ConciseLogRunner",
     "EMATeacherHook",
     "ExactEpochBasedTrainLoop",
     "ExactIterBasedTrainLoop",
@@ -25,5 +27,4 @@ __all__ = [
     "StyleSamplesHook",
     "end_with_parent",
     "find_checkpoint",
-    "make_exact",
 ]

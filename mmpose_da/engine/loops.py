@@ -32,7 +32,7 @@ class ExactEpochBasedTrainLoop(EpochBasedTrainLoop):
     next batch, even in the middle of an epoch, without reading earlier batches again. A
     validation that was due when the run was killed is made up for after the resume.
 
-    ``tools/train.py`` uses this loop in place of MMEngine's. The arguments are those of
+    ``configs/_base_/runtime.py`` declares it. The arguments are those of
     :class:`mmengine.runner.EpochBasedTrainLoop`.
 
     Raises:
@@ -44,7 +44,7 @@ class ExactEpochBasedTrainLoop(EpochBasedTrainLoop):
         if not isinstance(self.dataloader.batch_sampler, MixedDomainBatchSampler):
             raise ValueError(
                 f"{type(self).__name__} needs train_dataloader.batch_sampler to be a "
-                "'MixedDomainBatchSampler'; with another one take MMEngine's loop"
+                "'MixedDomainBatchSampler'; with another one, use MMEngine's loop"
             )
 
     def run(self) -> nn.Module:
@@ -91,8 +91,8 @@ class ExactEpochBasedTrainLoop(EpochBasedTrainLoop):
             return first
         print_log(
             f"epoch {self._epoch + 1} starts at its first batch: with {size} batches "
-            f"an epoch, {self._iter} iterations are not a part of it; has the size or "
-            "the number of the batches changed?",
+            f"per epoch, iteration {self._iter} is not part of it; has the batch size "
+            "or the number of batches changed?",
             "current",
             level=logging.WARNING,
         )

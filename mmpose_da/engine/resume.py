@@ -1,61 +1,13 @@
-"""Utilities for exact resume."""
+"""Finding the checkpoint to resume from."""
 
 from __future__ import annotations
 
 import logging
 import zipfile
 from pathlib import Path
-from typing import Any
 
-from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
-
-#: MMEngine's loops and hooks, and their replacements.
-EXACT = dict(
-    EpochBasedTrainLoop="ExactEpochBasedTrainLoop",
-    IterBasedTrainLoop="ExactIterBasedTrainLoop",
-    CheckpointHook="SafeCheckpointHook",
-)
-
-
-def make_exact(cfg: Config) -> None:
-    """Replace MMEngine's loop and checkpoint hook with ones that resume exactly.
-
-    The checkpoint hook becomes a :class:`SafeCheckpointHook`. If the batches come from
-    a :class:`~mmpose_da.datasets.MixedDomainBatchSampler`, the loop becomes an
-    :class:`ExactEpochBasedTrainLoop` or :class:`ExactIterBasedTrainLoop`. Types that
-    are not MMEngine's own are left unchanged. Data loader workers end with the training
-    process (:func:`end_with_parent`).
-
-    Args:
-        cfg (Config): Config of a training run. Modified in place.
-    """
-    hooks = cfg.setdefault("default_hooks", {})
-    hooks.setdefault("checkpoint", dict(type="CheckpointHook", interval=1))
-    if hooks["checkpoint"] is not None:
-        hooks["checkpoint"]["type"] = _exact(hooks["checkpoint"]["type"])
-
-    for name in ("train_dataloader", "val_dataloader"):
-        if cfg.get(name):
-            cfg[name].setdefault("worker_init_fn", dict(type="end_with_parent"))
-
-    batch_sampler = (cfg.get("train_dataloader") or {}).get("batch_sampler") or {}
-    if _name(batch_sampler.get("type")) == "MixedDomainBatchSampler":
-        loop = cfg.train_cfg
-        if "by_epoch" in loop:
-            by_epoch = loop.pop("by_epoch")
-            loop.type = "EpochBasedTrainLoop" if by_epoch else "IterBasedTrainLoop"
-        loop.type = _exact(loop.type)
-
-
-def _name(type_: Any) -> str | None:
-    """Return the name of a type that a config gives as a class or a string."""
-    return getattr(type_, "__name__", type_)
-
-
-def _exact(type_: Any) -> Any:
-    return EXACT.get(_name(type_), type_)
 
 
 def find_checkpoint(work_dir: str | Path) -> str | None:
@@ -90,18 +42,18 @@ def find_checkpoint(work_dir: str | Path) -> str | None:
             _check_sums(path)
             content = CheckpointLoader.load_checkpoint(str(path), "cpu", "silent")
         except Exception as error:  # of any type: a file may be truncated anywhere
-            damaged.append(f"{path} can't be read: {error}")
+            damaged.append(f"{path} cannot be read: {error}")
             continue
         if "optimizer" in content:
             for line in damaged:
                 print_log(line, "current", logging.WARNING)
             if damaged:
-                print_log(f"going on from {path}", "current", logging.WARNING)
+                print_log(f"resuming from {path}", "current", logging.WARNING)
             return str(path)
     if damaged:
         raise RuntimeError(
-            "\n".join(damaged) + f"\nthere is no other checkpoint in {folder} to go on "
-            "from; move these away to start anew"
+            "\n".join(damaged) + f"\nthere is no other checkpoint in {folder} to "
+            "resume from; move these away to start from scratch"
         )
     return None
 

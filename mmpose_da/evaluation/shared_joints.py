@@ -44,10 +44,10 @@ class _SharedJoints:
         if self.pred_joints is None:
             if predicted.shape[1] != count:
                 raise ValueError(
-                    f"the model predicts {predicted.shape[1]} joints, but those of "
-                    f"'{name}', on which it is evaluated, are {count}: set "
+                    f"the model predicts {predicted.shape[1]} joints, but the "
+                    f"evaluation set '{name}' has {count}: set "
                     "`val_evaluator.pred_joints` and `test_evaluator.pred_joints` to "
-                    "`model.joints`, and joints are matched by name"
+                    "`model.joints` to match the joints by name"
                 )
             return sample
         given = joint_ids(self.joints, self.pred_joints)

@@ -82,8 +82,8 @@ def sample_camera(
     points = joints @ rotation.T + translation
     if points[:, 2].min() < MIN_DEPTH:
         raise ValueError(
-            f"at a distance of {away:.2f} m the camera is in the person; "
-            f"distance={distance} must start further away"
+            f"at a distance of {away:.2f} m, the camera is inside the person; "
+            f"distance={distance} must start farther away"
         )
     slopes = points[:, :2] / points[:, 2:]
     low, high = slopes.min(axis=0), slopes.max(axis=0)

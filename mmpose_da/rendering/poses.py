@@ -64,10 +64,12 @@ def sample_pose(rng: np.random.Generator, families: Mapping[str, float]) -> Pose
     """
     unknown = sorted(set(families) - set(FAMILIES))
     if unknown:
-        raise ValueError(f"no such families {unknown}; there are {sorted(FAMILIES)}")
+        raise ValueError(
+            f"unknown families {unknown}; available are {sorted(FAMILIES)}"
+        )
     weights = np.array([families[name] for name in families], dtype=float)
     if not weights.sum() > 0 or weights.min() < 0:
-        raise ValueError(f"families need weights of 0 or more, not all 0: {families}")
+        raise ValueError(f"families need weights >= 0 that are not all 0: {families}")
     name = list(families)[rng.choice(len(weights), p=weights / weights.sum())]
     pose = FAMILIES[name](rng)
     within = {

@@ -59,7 +59,7 @@ class Material:
     def __post_init__(self) -> None:
         if self.pattern not in PATTERNS:
             raise ValueError(
-                f"unknown pattern {self.pattern!r}; it is one of {', '.join(PATTERNS)}"
+                f"unknown pattern {self.pattern!r}; it is none of {', '.join(PATTERNS)}"
             )
 
     def until(self, cut: float, beyond: Material) -> Material:

@@ -199,7 +199,7 @@ def is_written(folder: str | Path) -> bool:
     version = json.loads(path.read_text(encoding="utf-8"))["generator_version"]
     if version != GENERATOR_VERSION:
         raise FileExistsError(
-            f"'{folder}' was rendered by version {version} of the generator, and this "
+            f"'{folder}' was rendered by version {version} of the generator, but this "
             f"is version {GENERATOR_VERSION}, whose files differ; delete the folder or "
             "run `python tools/render_domains.py --overwrite`"
         )
@@ -260,8 +260,8 @@ def _is_written(folder: Path, request: dict, overwrite: bool) -> bool:
         return False
     changes = [f"{k} is {old.get(k)}, not {new.get(k)}" for k in differing]
     raise FileExistsError(
-        f"'{folder}' holds another set: "
-        + ("; ".join(changes) or "its files were changed since it was written")
+        f"'{folder}' contains another set: "
+        + ("; ".join(changes) or "its files were changed after it was written")
         + ". To replace it, use --overwrite (overwrite=True)"
     )
 

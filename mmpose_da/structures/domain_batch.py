@@ -16,10 +16,10 @@ SOURCE = "source"
 TARGET_LABELED = "target_labeled"
 TARGET_UNLABELED = "target_unlabeled"
 
-#: The domains, in the order that they have in every batch.
+#: The domains, in their order in every batch.
 DOMAINS = (SOURCE, TARGET_LABELED, TARGET_UNLABELED)
 
-#: Neighbouring domains that go by one name.
+#: Names for groups of adjacent domains.
 GROUPS = dict(
     labeled=(SOURCE, TARGET_LABELED), target=(TARGET_LABELED, TARGET_UNLABELED)
 )
@@ -27,14 +27,14 @@ GROUPS = dict(
 
 @dataclass(frozen=True)
 class Pseudo:
-    """Pseudo-labels of u unlabeled images, in the student's view of them.
+    """Pseudo-labels of u unlabeled images, in the student's view.
 
     Attributes:
         points (Tensor): Joints (u, K, 2), x first, in units of the head's grid; see
             :class:`~mmpose_da.models.heads.HeadOutputs`.
-        confidence (Tensor): The teacher's confidence in each (u, K).
-        weights (Tensor): How much each is taught, from 0 to 1 (u, K).
-        heatmaps (Tensor, optional): Heatmaps (u, K, h, w) to teach in place of
+        confidence (Tensor): The teacher's confidence in each joint (u, K).
+        weights (Tensor): Loss weight of each joint, in [0, 1] (u, K).
+        heatmaps (Tensor, optional): Target heatmaps (u, K, h, w) to use instead of
             Gaussians around the points.
     """
 
@@ -46,25 +46,24 @@ class Pseudo:
 
 @dataclass
 class DomainBatch:
-    """One mixed batch of B images, seen by domain.
+    """A mixed batch of B images, accessible by domain.
 
-    The domains follow each other in the order of :data:`DOMAINS`, so that each is a
-    slice. ``batch['source']``, ``batch['target']`` (both target domains) and so on give
-    the part of a domain or of a group (:data:`GROUPS`), as a batch; one without images
-    is a batch of length 0.
+    The domains are in the order of :data:`DOMAINS`, so that each is a slice.
+    ``batch['source']``, ``batch['target']`` (both target domains), and so on return the
+    part of a domain or of a group (:data:`GROUPS`) as a batch, which may have length 0.
 
     Attributes:
         data_samples (Sequence[PoseDataSample]): B samples, each with its ``domain`` in
             the metainfo. A sample without one counts as ``source``.
         images (Tensor): Preprocessed images (B, 3, H, W).
         features (dict[str, Tensor]): Feature maps (B, C, h, w) by name. ``'head'`` is
-            the last one that the head sees, (B, C, 1, 1) after global pooling; others
-            are there because an adaptation asked for them.
+            the last one that the head receives, (B, C, 1, 1) after global pooling; the
+            others are those that adaptations use.
         outputs (Tensor | tuple | list, optional): The raw output of the head.
-        maps (dict[str, Tensor]): The same as heatmaps (B, K, h', w') by plane, ``'xy'``
-            for a 2D head; empty for a head without heatmaps.
+        maps (dict[str, Tensor]): The output as heatmaps (B, K, h', w') by plane,
+            ``'xy'`` for a 2D head; empty for a head without heatmaps.
         teacher_images (Tensor, optional): The unlabeled target images (u, 3, H, W) as
-            the teacher sees them, if not as they are.
+            the teacher sees them, if different.
         pseudo (Pseudo, optional): Pseudo-labels of the unlabeled target images.
     """
 
@@ -81,8 +80,8 @@ class DomainBatch:
         present = [domain for domain, _ in runs]
         if present != [domain for domain in DOMAINS if domain in present]:
             raise ValueError(
-                f"the domains of a batch must follow each other in the order {DOMAINS},"
-                f" but they are {self.domains}; use MixedDomainBatchSampler"
+                f"the domains of a batch must be in the order {DOMAINS}, "
+                f"but are {self.domains}; use MixedDomainBatchSampler"
             )
         self._slices: dict[str, slice] = {}
         start = 0
@@ -97,13 +96,13 @@ class DomainBatch:
 
     @cached_property
     def domains_of_all_ranks(self) -> set[str]:
-        """The domains of the batch of all ranks; every rank must ask for them."""
+        """The domains in the batches of all ranks; all ranks must call this."""
         counts = torch.tensor([self.domains.count(domain) for domain in DOMAINS])
         all_reduce(counts)
         return {d for d, count in zip(DOMAINS, counts.tolist(), strict=True) if count}
 
     def slice(self, domain: str) -> slice:
-        """Where a domain, or a group of them, is in the batch."""
+        """Return the position of a domain, or of a group, in the batch."""
         names = GROUPS.get(domain, (domain,))
         present = [self._slices[name] for name in names if name in self._slices]
         if not present:

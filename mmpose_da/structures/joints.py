@@ -1,4 +1,4 @@
-"""Joint definitions: which joints there are, and how one definition maps to another."""
+"""Joint definitions, and mappings between them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def joint_metainfo(joints: str | dict) -> dict:
     """Look up a joint definition.
 
     Args:
-        joints (str | dict): The type of a registered dataset, whose joints are meant
-            (``'MpiiDataset'``), or a metainfo dict as MMPose's datasets take it
+        joints (str | dict): The type of a registered dataset that has these joints
+            (``'MpiiDataset'``), or a metainfo dict as for MMPose's datasets
             (``dict(from_file='configs/_base_/datasets/mpii.py')``).
 
     Returns:
-        dict: The metainfo, as MMPose's ``parse_pose_metainfo`` takes it.
+        dict: The metainfo, an argument for MMPose's ``parse_pose_metainfo``.
 
     Raises:
-        ValueError: ``joints`` names no registered dataset, or one without joints, or
-            is no metainfo.
+        ValueError: If ``joints`` is neither the type of a registered dataset with
+            joints nor a metainfo dict.
     """
     try:
         metainfo = DATASETS.get(joints).METAINFO if isinstance(joints, str) else joints
@@ -32,13 +32,13 @@ def joint_metainfo(joints: str | dict) -> dict:
     except Exception as error:
         raise ValueError(
             f"joints={joints!r} is not a registered dataset with a joint definition; "
-            "give the type of one (such as 'MpiiDataset') or a metainfo dict"
+            "use the type of one (such as 'MpiiDataset') or a metainfo dict"
         ) from error
     return deepcopy(dict(metainfo))
 
 
 def joint_definition(joints: str | dict) -> dict:
-    """MMPose's parsed metainfo (names, flip pairs, skeleton, ...) of ``joints``.
+    """Return MMPose's parsed metainfo of ``joints``: names, flip pairs, skeleton, ...
 
     See :func:`joint_metainfo` for the argument and the errors.
     """
@@ -51,18 +51,18 @@ def joint_mapping(
     """Map the joints of one definition to those of another, by name.
 
     Args:
-        source (dict): Parsed metainfo of the joints that are given.
-        target (dict): Parsed metainfo of the joints that are wanted.
-        joint_map (dict, optional): For joints whose names differ: the wanted name to
-            the given name, or to the two given names whose midpoint it is, as in
+        source (dict): Parsed metainfo of the given joints.
+        target (dict): Parsed metainfo of the wanted joints.
+        joint_map (dict, optional): For joints whose names differ, maps the wanted name
+            to the given name, or to the two given names whose midpoint it is, as in
             ``dict(pelvis=('left_hip', 'right_hip'))``. Defaults to None.
 
     Returns:
         list[tuple]: ``(given index or pair of given indices, wanted index)`` for every
-        wanted joint that can be given, as MMPose's ``KeypointConverter`` takes it.
+        wanted joint that is available, in the form of MMPose's ``KeypointConverter``.
 
     Raises:
-        ValueError: ``joint_map`` names a joint that is not there, or nothing maps.
+        ValueError: If ``joint_map`` names an unknown joint, or no joint can be mapped.
     """
     given, wanted = source["keypoint_name2id"], target["keypoint_name2id"]
     names = {name: name for name in wanted if name in given}
@@ -76,7 +76,7 @@ def joint_mapping(
         if not isinstance(name, str) or name not in ids:
             raise ValueError(
                 f"joint_map names the joint '{name}', which the definition "
-                f"'{definition['dataset_name']}' has not; it has {sorted(ids)}"
+                f"'{definition['dataset_name']}' lacks; it has {sorted(ids)}"
             )
         return ids[name]
 
@@ -88,13 +88,13 @@ def joint_mapping(
             origin_index = tuple(index(part, given, source) for part in origin)
         else:
             raise ValueError(
-                f"joint_map['{name}'] must be one joint or two whose midpoint it is, "
-                f"but it is {origin!r}"
+                f"joint_map['{name}'] must be one joint or two joints whose midpoint "
+                f"it is, but is {origin!r}"
             )
         mapping.append((origin_index, index(name, wanted, target)))
     if not mapping:
         raise ValueError(
             f"the joints of '{source['dataset_name']}' and of "
-            f"'{target['dataset_name']}' have no name in common; give a joint_map"
+            f"'{target['dataset_name']}' have no names in common; set joint_map"
         )
     return sorted(mapping, key=lambda pair: pair[1])

@@ -11,14 +11,14 @@ Tree = TypeVar("Tree")
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], tree: Tree) -> Tree:
-    """Apply a function to every tensor of a tree, and keep its structure."""
+    """Apply a function to every tensor of a tree, keeping its structure."""
     if isinstance(tree, Tensor):
         return function(tree)
     return type(tree)(map_tensors(function, part) for part in tree)
 
 
 def tensors(tree: Tree) -> Iterator[Tensor]:
-    """The tensors of a tree, from the first to the last."""
+    """Yield the tensors of a tree, from first to last."""
     if isinstance(tree, Tensor):
         yield tree
     else:
@@ -27,7 +27,7 @@ def tensors(tree: Tree) -> Iterator[Tensor]:
 
 
 def replace_last(tree: Tree, tensor: Tensor) -> Tree:
-    """A copy of a tree with another last tensor."""
+    """Return a copy of a tree with the last tensor replaced."""
     if isinstance(tree, Tensor):
         return tensor
     return type(tree)([*tree[:-1], replace_last(tree[-1], tensor)])

@@ -42,7 +42,7 @@ def extract_features(
             maps = model.extract_feat(data["inputs"])
         features.append(maps[-1].float().mean(dim=(2, 3)).cpu().numpy())
     if not features:
-        raise ValueError(f"there is no person to take features of: {num_images=}")
+        raise ValueError(f"there are no people to extract features from: {num_images=}")
     return np.concatenate(features)
 
 
@@ -73,10 +73,10 @@ def embed_features(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         ) from error
     shapes = {name: np.shape(values) for name, values in features.items()}
     if len({shape[1:] for shape in shapes.values()}) != 1:
-        raise ValueError(f"features of the domains must be (N, C), but are {shapes}")
+        raise ValueError(f"features of all domains must be (N, C), but are {shapes}")
     together = np.concatenate(list(features.values()))
     if len(together) < 3:
-        raise ValueError(f"t-SNE needs three features at least, but got {shapes}")
+        raise ValueError(f"t-SNE needs at least three features, but got {shapes}")
     # More than a third of the points would not be a neighborhood.
     perplexity = min(PERPLEXITY, (len(together) - 1) / 3)
     points = TSNE(perplexity=perplexity, random_state=0).fit_transform(together)

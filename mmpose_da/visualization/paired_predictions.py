@@ -51,7 +51,7 @@ def draw_paired_predictions(
     """
     count = min(num_images, len(dataset))
     if count < 1:
-        raise ValueError(f"there is no person to draw: {num_images=}, {len(dataset)=}")
+        raise ValueError(f"there are no people to draw: {num_images=}, {len(dataset)=}")
     people = [dataset[i] for i in range(count)]
     samples = [person["data_samples"] for person in people]
     annotated = [sample.gt_instances for sample in samples]
@@ -100,7 +100,7 @@ def _cut_out(sample: PoseDataSample) -> tuple[np.ndarray, np.ndarray]:
     """
     image = cv2.imread(sample.img_path)
     if image is None:
-        raise FileNotFoundError(f"there is no image '{sample.img_path}'")
+        raise FileNotFoundError(f"the image '{sample.img_path}' does not exist")
     width, height = (float(side) for side in sample.input_scale)
     zoom = TILE_HEIGHT / height
     corner = sample.input_center - 0.5 * sample.input_scale

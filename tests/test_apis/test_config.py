@@ -82,9 +82,9 @@ def test_options_are_merged(cfg):
 @pytest.mark.parametrize(
     "key, message",
     [
-        ("from_scrach", "'from_scrach' would change nothing.*mean 'from_scratch'"),
-        ("codec.sigma", r"a variable.*change model.head.decoder and train_dataload"),
-        ("xyz.a", "'xyz.a' would change nothing: no part of a run reads it$"),
+        ("from_scrach", "'from_scrach' would have no effect.*mean 'from_scratch'"),
+        ("codec.sigma", r"a variable.*set model.head.decoder and train_dataload"),
+        ("xyz.a", "'xyz.a' would have no effect: no part of a run reads it$"),
     ],
 )
 def test_option_that_nothing_reads_is_refused(cfg, key, message):

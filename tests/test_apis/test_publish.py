@@ -222,7 +222,7 @@ def test_errors_name_the_file_and_the_problem(run, tmp_path):
     weights = dict(content["state_dict"])
     del weights["head.final_layer.bias"]
     torch.save(dict(content, state_dict=weights), other)
-    with pytest.raises(ValueError, match="(?s)don't fit.*head.final_layer.bias"):
+    with pytest.raises(ValueError, match="(?s)do not fit.*head.final_layer.bias"):
         publish(cfg, other, target, "student")
     assert not target.exists()
 

@@ -234,7 +234,7 @@ def test_tensors_and_plain_data_of_every_kind_load(tmp_path, zipped):
     assert isinstance(loaded_tensors["parameter"], torch.nn.Parameter)
 
 
-# Damage can look like a pickle that asks for something else.
+# Damage can look like a pickle that requests something else.
 UNREADABLE = (RuntimeError, pickle.UnpicklingError)
 
 
@@ -245,7 +245,7 @@ def test_a_truncated_file_is_named(checkpoint, tmp_path, keep, zipped):
     torch.save(load(checkpoint), path, _use_new_zipfile_serialization=zipped)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(keep * len(whole)) if 0 < keep < 1 else keep])
-    with pytest.raises(UNREADABLE, match="'.*truncated.pth' .* get it again"):
+    with pytest.raises(UNREADABLE, match="'.*truncated.pth' .* get a new copy"):
         load(path)
 
 
@@ -253,7 +253,7 @@ def test_a_truncated_file_is_named(checkpoint, tmp_path, keep, zipped):
 def test_a_file_that_is_no_checkpoint_is_named(tmp_path, content):
     path = tmp_path / "page.pth"
     path.write_bytes(content)
-    with pytest.raises(UNREADABLE, match="page.pth' .* get it again"):
+    with pytest.raises(UNREADABLE, match="page.pth' .* get a new copy"):
         load(path)
 
 
@@ -315,7 +315,7 @@ def test_no_dangerous_function_is_declared():
 
 
 def test_download_that_fails_says_what_to_do_without_a_network(monkeypatch):
-    """And doesn't call the weights damaged."""
+    """And it does not call the weights damaged."""
 
     def refuse(*args, **kwargs):
         raise URLError("Name or service not known")

@@ -1,4 +1,4 @@
-"""Checkpoints that try to run something: nothing runs, and the error says what."""
+"""Checkpoints that try to run code: nothing runs, and the error names it."""
 
 import importlib
 import operator
@@ -106,8 +106,10 @@ def load(path):
 
 
 def refused(file, name):
-    """The error that names the file and what it asked for."""
-    message = rf"{file}' is refused, and no code of it was run: .*'(builtins\.)?{name}'"
+    """The error that names the file and what it requested."""
+    message = (
+        rf"{file}' is rejected, and none of its code was run: .*'(builtins\.)?{name}'"
+    )
     return pytest.raises(pickle.UnpicklingError, match=message)
 
 
@@ -132,7 +134,7 @@ def server(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", PAYLOADS)
 def test_a_payload_would_run_if_it_were_unpickled(marker, name, monkeypatch):
-    """Or the other tests would show nothing."""
+    """Otherwise, the other tests would prove nothing."""
     payload, _ = PAYLOADS[name]
     statistics = HistoryBuffer._statistics_methods.copy()  # one of them changes these
     monkeypatch.setattr(HistoryBuffer, "_statistics_methods", statistics)
@@ -229,7 +231,7 @@ def test_no_state_changes_a_dtype(tmp_path):
 
 
 class Mean:
-    """The function `HistoryBuffer.mean`, with an attribute that it has not."""
+    """The function `HistoryBuffer.mean`, with an attribute that it lacks."""
 
     def __reduce__(self):
         return getattr, (HistoryBuffer, "mean"), (None, dict(changed=True))
@@ -237,7 +239,7 @@ class Mean:
 
 def test_no_state_changes_a_function(tmp_path):
     torch.save(dict(meta=Mean()), tmp_path / "attack.pth")
-    with pytest.raises(pickle.UnpicklingError, match="attack.pth' is refused.*'func"):
+    with pytest.raises(pickle.UnpicklingError, match="attack.pth' is rejected.*'func"):
         load(tmp_path / "attack.pth")
     assert not hasattr(HistoryBuffer.mean, "changed")
 

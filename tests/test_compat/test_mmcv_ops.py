@@ -33,7 +33,7 @@ def test_an_op_says_what_to_install(run_python):
 
 @needs_lite
 def test_without_the_stand_in_the_import_fails(run_python):
-    # The reason that it exists: when this test fails, it can go.
+    # The reason for the stub: if this test fails, it can be removed.
     result = run_python("import mmcv.ops")
     assert "No module named 'mmcv._ext'" in result.stderr
 

@@ -63,7 +63,7 @@ def test_unsupported(package, version, supported, remedy):
     assert f"{package} {found}" in message
     assert f"{package}{supported} is supported" in message
     assert remedy in message
-    assert message.count("is supported") == 1  # the others are not complained of
+    assert message.count("is supported") == 1  # the others are not reported
 
 
 def test_all_problems_are_named_at_once():

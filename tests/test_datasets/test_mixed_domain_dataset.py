@@ -279,7 +279,7 @@ def test_box_jitter_moves_the_boxes_of_the_unlabeled_domain_alone(coco, mpii):
             np.testing.assert_allclose(*(new / size), rtol=1e-4)  # one factor
             shifts.append(shift / size)
             factors.append((new / size)[0])
-            if len(box) > 4:  # what MMPose reads of MPII is the center and the scale
+            if len(box) > 4:  # MMPose reads the center and scale of MPII
                 np.testing.assert_allclose(box[4:6] - exact[image][4:6], shift, 1e-3)
                 np.testing.assert_allclose(box[6:] / exact[image][6:], new / size, 1e-4)
         assert 0.03 < np.abs(shifts).max() <= 0.1 + 1e-6
@@ -362,11 +362,11 @@ def test_bad_boxes_of_a_config_are_named(tmp_path, coco, mpii):
         MixedDomainDataset("MpiiDataset", target=dict(coco, bbox_file=missing))
     (tmp_path / "empty.json").write_text("[]")
     empty = str(tmp_path / "empty.json")
-    with pytest.raises(AnnotationError, match="annotation file in COCO's format"):
+    with pytest.raises(AnnotationError, match="annotation file in COCO format"):
         MixedDomainDataset("MpiiDataset", target=dict(mpii, bbox_file=empty))
     with pytest.raises(ValueError, match="are for the target"):
         MixedDomainDataset("MpiiDataset", source=dict(coco, bbox_file=empty))
-    with pytest.raises(ValueError, match="box_jitter.shift must be 0 or more"):
+    with pytest.raises(ValueError, match="box_jitter.shift must be at least 0"):
         MixedDomainDataset("MpiiDataset", target=dict(coco, box_jitter=dict(shift=-1)))
     with pytest.raises(ValueError, match="must be a dict with a shift"):
         MixedDomainDataset("MpiiDataset", target=dict(coco, box_jitter=dict(size=1)))
@@ -380,7 +380,7 @@ def test_boxes_made_from_labels_are_warned_of(coco, monkeypatch, source, warns):
     )
     edit_json(coco["ann_file"], lambda c: c.update(info=dict(bbox_source=source)))
     MixedDomainDataset("MpiiDataset", source=coco)
-    assert not warnings  # labels are no secret there
+    assert not warnings  # labels may be used there
     MixedDomainDataset("MpiiDataset", target=coco)
     MixedDomainDataset("MpiiDataset", target=dict(coco, box_jitter=dict(shift=0.3)))
     if not warns:

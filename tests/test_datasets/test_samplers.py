@@ -104,7 +104,7 @@ def test_domains_of_one_size_are_shuffled_differently():
     source, target = batch[:50], [index - 50 for index in batch[50:]]
     assert sorted(source) == sorted(target) == list(range(50))
     assert source != target
-    sampler.set_epoch(1)  # every pass over a domain has an order of its own
+    sampler.set_epoch(1)  # every pass over a domain has its own order
     [batch] = MixedDomainBatchSampler(sampler, 100, counts)
     assert sorted(batch[:50]) == list(range(50)) and batch[:50] != source
 

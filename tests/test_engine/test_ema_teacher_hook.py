@@ -37,7 +37,7 @@ def distance(model):
 
 def test_teacher_starts_as_the_student_that_was_loaded():
     model = make_model()
-    with torch.no_grad():  # as a checkpoint that is loaded after the building
+    with torch.no_grad():  # like a checkpoint that is loaded after building
         for parameter in model.backbone.parameters():
             parameter.add_(1.0)
     assert distance(model) > 0
@@ -90,7 +90,7 @@ def test_gradients_of_two_batches_make_one_step_of_the_teacher(tmp_path, coco, m
 
 
 def run_rank(rank, folder):
-    """One of two processes, each with images of its own; saves its teacher."""
+    """One of two processes, each with its own images; saves its teacher."""
     import mmpose_da  # noqa: F401 - registers everything in the new process
 
     init_default_scope("mmpose")

@@ -29,7 +29,7 @@ LOSSES = dict(
     # Not finite, with a gradient that is.
     constant=lambda out: out.mean() + torch.tensor(NAN),
     infinite_label=lambda out: F.l1_loss(out, torch.full_like(out, INF)),
-    # Finite, with a gradient that isn't.
+    # Finite, with a gradient that is not.
     gradient=lambda out: (0 * out).sum().sqrt(),
     # Beyond float32 at a loss scale of 65536.
     large=lambda out: out.mean() * 1e35,
@@ -38,7 +38,7 @@ WRONG_LOSSES = ("nan", "inf", "constant", "infinite_label")
 
 
 class Net(BaseModel):
-    """Two layers with batch normalisation between; a batch says which loss it has."""
+    """Two layers with batch normalization between; a batch says which loss it has."""
 
     def __init__(self):
         super().__init__()
@@ -94,7 +94,7 @@ def run(hook, runner, batches):
 
 
 def state_of(runner) -> dict[str, torch.Tensor]:
-    """Weights, floating-point buffers and the state of the optimizer."""
+    """Weights, floating-point buffers, and the state of the optimizer."""
     model = runner.model
     model = getattr(model, "module", model)
     state = dict(copy.deepcopy(model.state_dict()))

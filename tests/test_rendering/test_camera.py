@@ -118,7 +118,7 @@ def test_roll_turns_the_image_clockwise(rng):
 
 def test_ranges_that_do_not_fit(rng):
     joints = standing(rng)
-    with pytest.raises(ValueError, match=r"in the person.*distance=\(0.1, 0.2\)"):
+    with pytest.raises(ValueError, match=r"inside the person.*distance=\(0.1, 0.2\)"):
         sample_camera(rng, joints, SIZE, distance=(0.1, 0.2))
     for fill in [(0.5, 1.2), (0.0, 0.5), (0.8, 0.7)]:
         with pytest.raises(ValueError, match="fill must be a range within"):

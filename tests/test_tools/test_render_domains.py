@@ -5,6 +5,8 @@ import json
 import cv2
 import pytest
 
+from mmpose_da.apis.render import EMBEDDED_PAIR
+
 SMALL = ["--size", "48", "--workers", "0", "--studio", "train=2", "--street", "val=1"]
 
 
@@ -29,7 +31,7 @@ def test_both_domains_are_written_where_the_configs_look(tool, tmp_path, capsys)
     assert f"{studio}: 2 images, " in out and " ms each" in out
 
     tool.main(SMALL)
-    assert f"{street}: 1 images are there already" in capsys.readouterr().out
+    assert f"{street}: 1 images are already there" in capsys.readouterr().out
 
 
 def test_another_seed_needs_overwrite(tool, tmp_path, capsys):
@@ -46,6 +48,7 @@ def test_the_defaults_are_those_of_the_embedded_pair(tool):
     args = tool.make_parser().parse_args([])
     assert dict(args.studio) == dict(train=3000)
     assert dict(args.street) == dict(train=3000, val=800)
+    assert {domain.name: counts for domain, _, counts in EMBEDDED_PAIR} == tool.DOMAINS
 
 
 def test_a_sheet_is_a_picture_and_no_set(tool, tmp_path):

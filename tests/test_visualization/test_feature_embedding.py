@@ -25,7 +25,7 @@ def clusters(distance: float, count: int = 40) -> dict[str, np.ndarray]:
 
 
 def same_domain_share(points: dict[str, np.ndarray]) -> float:
-    """Of all points, how many have a nearest neighbour of their own domain."""
+    """Of all points, how many have a nearest neighbor of their own domain."""
     together = np.concatenate(list(points.values()))
     domain = np.repeat(np.arange(len(points)), [len(p) for p in points.values()])
     distance = np.linalg.norm(together[:, None] - together, axis=-1)
@@ -34,7 +34,7 @@ def same_domain_share(points: dict[str, np.ndarray]) -> float:
 
 
 def test_features_are_those_of_the_normalised_crops(people, monkeypatch):
-    """In batches that the number of images is no multiple of."""
+    """With a number of images that is not a multiple of the batch size."""
     monkeypatch.setattr(feature_embedding, "BATCH_SIZE", 4)
     model = tiny_model.build()
     before = {k: v.clone() for k, v in model.state_dict().items()}

@@ -7,7 +7,7 @@ from mmpose_da.structures import joint_definition
 
 
 def test_draws_the_joints_of_the_model_not_of_the_dataset():
-    """16 joints can't be drawn with the skeleton of COCO's 17."""
+    """16 joints cannot be drawn with the skeleton of COCO's 17."""
     visualizer = VISUALIZERS.build(
         dict(type="JointsVisualizer", joints="MpiiDataset", name="visualizer")
     )

@@ -16,7 +16,7 @@ def people(mpii):
 
 @pytest.fixture
 def tiles(monkeypatch):
-    """The pictures that are put into the figure, by row, in the order they are."""
+    """The pictures in the figure, by row, in order."""
     shown = []
     draw = paired_predictions._draw
 
@@ -54,7 +54,7 @@ def test_joints_are_drawn_where_they_are(tmp_path, people, tiles):
     draw_paired_predictions({}, people, 4, tmp_path / "x.png")
     for i, (tile, drawn, _, _) in enumerate(tiles):
         sample = people[i]["data_samples"]
-        # The same points by the way of the crop that the network gets.
+        # The same points via the crop that the network receives.
         crop = np.array(sample.input_size)
         inside = sample.gt_instances.keypoints[0] - sample.input_center
         inside = inside / sample.input_scale + 0.5
@@ -103,5 +103,5 @@ def test_the_joints_of_a_model_may_not_be_those_of_the_dataset(tmp_path, people,
 
 
 def test_no_person_is_an_error(tmp_path, people):
-    with pytest.raises(ValueError, match="no person to draw: num_images=0"):
+    with pytest.raises(ValueError, match="no people to draw: num_images=0"):
         draw_paired_predictions({}, people, 0, tmp_path / "x.png")

@@ -1,9 +1,5 @@
 """Utilities shared by the converters: files, boxes, and COCO-style JSON."""
 
-# Import this first: it registers MMPose-DA and makes MMPose importable without compiled
-# MMCV.
-import mmpose_da  # noqa: F401, I001
-
 import argparse
 import json
 import os
@@ -21,8 +17,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from scipy.io import loadmat
-
-from mmpose_da.structures import joint_definition
 
 T = TypeVar("T")
 
@@ -49,7 +43,7 @@ def run(
 def make_parser(description: str, tree: str) -> argparse.ArgumentParser:
     """Create a parser for the folder of the dataset, whose content ``tree`` names."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("folder", type=Path, help=f"the folder with {tree}")
+    parser.add_argument("folder", type=Path, help=f"folder with {tree}")
     return parser
 
 
@@ -78,7 +72,7 @@ def read_mat(path: Path, name: str) -> np.ndarray:
     except ConversionError:
         raise
     except Exception as error:  # of any type: the file may be damaged anywhere
-        raise ConversionError(f"'{path}' can't be read: {error}") from error
+        raise ConversionError(f"'{path}' cannot be read: {error}") from error
     if name not in content:
         raise ConversionError(f"'{path}' has no variable '{name}'")
     return content[name]
@@ -89,7 +83,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(existing(path).read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ConversionError(f"'{path}' can't be read: {error}") from error
+        raise ConversionError(f"'{path}' cannot be read: {error}") from error
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -119,7 +113,7 @@ def square_box(points: np.ndarray, scale: float) -> np.ndarray:
 def split(items: Sequence[T], count: int, seed: int) -> tuple[list[T], list[T]]:
     """Split off ``count`` random items; return the others and these, both in order."""
     if not 0 <= count <= len(items):
-        raise ConversionError(f"{count} of {len(items)} images can't be left out")
+        raise ConversionError(f"cannot split off {count} of {len(items)} images")
     chosen = np.random.default_rng(seed).permutation(len(items))[:count]
     chosen = set(chosen.tolist())
     rest = [item for i, item in enumerate(items) if i not in chosen]
@@ -145,6 +139,8 @@ class CocoFile:
         categories: Iterable[str] = ("person",),
         bbox_source: str = "annotation",
     ):
+        from mmpose_da.structures import joint_definition  # takes seconds
+
         names = joint_definition(joints)["keypoint_id2name"]
         self.names = [names[i] for i in range(len(names))]
         self.categories = [
@@ -205,7 +201,7 @@ class CocoFile:
     def write(self, path: Path) -> None:
         """Write the file and print its size; a file without instances is an error."""
         if not self.annotations:
-            raise ConversionError(f"there is nothing to write into '{path}'")
+            raise ConversionError(f"there is nothing to write to '{path}'")
         content = dict(
             info=self.info,
             images=list(self.images.values()),

@@ -49,8 +49,8 @@ def convert(args: argparse.Namespace) -> None:
                 joints = np.array(entry["keypoints"], float)
                 if joints.shape != (20, 3):
                     raise ConversionError(
-                        f"an annotation of image {entry['image_id']} in '{path}' has "
-                        f"not 20 x 3 numbers"
+                        f"an annotation of image {entry['image_id']} in '{path}' does "
+                        f"not have 20 x 3 numbers"
                     )
                 joints = joints[ORDER]
                 name = content["images"][str(entry["image_id"])]
@@ -72,14 +72,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = make_parser(__doc__, "keypoints.json and images/")
     parser.add_argument("--animals", nargs="+", default=["sheep", "dog"])
     parser.add_argument(
-        "--val-share", type=float, default=0.2, help="of the images, at random"
+        "--val-share", type=float, default=0.2, help="fraction of the images, at random"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of that choice")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the split")
     parser.add_argument(
         "--box-scale",
         type=float,
         default=1.25,
-        help="side of the box over the animal's",
+        help="box side relative to the annotated box",
     )
     run(parser, convert, argv)
 

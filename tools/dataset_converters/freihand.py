@@ -81,27 +81,27 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--val-hands",
         type=int,
         default=800,
-        help="at random; a hand is in one split with all its backgrounds",
+        help="number of hands, at random; a hand is in one split with all backgrounds",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of that choice")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the split")
     parser.add_argument(
         "--boxes",
         choices=["mask", "joints"],
         default="mask",
-        help="what boxes are squares around; the joints are labels, which show in the "
-        "crops of an unlabeled domain",
+        help="what the square boxes enclose; joints are labels, which the crops of an "
+        "unlabeled domain then reveal",
     )
     parser.add_argument(
         "--mask-scale",
         type=float,
         default=1.25,
-        help="side of the box over the extent of the mask, with --boxes mask",
+        help="box side relative to the extent of the mask, with --boxes mask",
     )
     parser.add_argument(
         "--box-scale",
         type=float,
         default=1.5,
-        help="side of the box over the extent of the joints, with --boxes joints",
+        help="box side relative to the extent of the joints, with --boxes joints",
     )
     run(parser, convert, argv)
 

@@ -47,7 +47,7 @@ def camera_size(name: str) -> tuple[int, int]:
     match = re.search(r"\.(\d+)_\d+\.\w+$", name)
     if match is None or match[1] not in CAMERAS:
         raise ConversionError(
-            f"the image name '{name}' has none of the cameras {sorted(CAMERAS)}"
+            f"the image name '{name}' contains none of the cameras {sorted(CAMERAS)}"
         )
     return CAMERAS[match[1]]
 
@@ -74,17 +74,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Convert."""
     parser = make_parser(__doc__, "annotation_body3d/ and images/")
     parser.add_argument(
-        "--fps", default="fps10", help="the folder of the annotations, by their rate"
+        "--fps", default="fps10", help="annotation folder, named by frame rate"
     )
     parser.add_argument(
-        "--test-images", type=int, default=3200, help="of S9 and S11, at random"
+        "--test-images",
+        type=int,
+        default=3200,
+        help="number of images of S9 and S11, at random",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of that choice")
+    parser.add_argument("--seed", type=int, default=0, help="seed of that choice")
     parser.add_argument(
         "--box-scale",
         type=float,
         default=1.5,
-        help="side of the box over the extent of the joints",
+        help="box side relative to the extent of the joints",
     )
     run(parser, convert, argv)
 

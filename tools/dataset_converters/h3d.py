@@ -37,7 +37,7 @@ def convert(args: argparse.Namespace) -> None:
         missing = {"name", "keypoint2d", "without_object"} - set(sample)
         if missing or np.shape(sample["keypoint2d"]) != (21, 2):
             raise ConversionError(
-                f"entry {number} of '{path}' must have name, keypoint2d (21 x 2) and "
+                f"entry {number} of '{path}' must have name, keypoint2d (21 x 2), and "
                 "without_object"
             )
     if args.hands != "all":
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--hands",
         choices=["free", "with-object", "all"],
         default="free",
-        help="which to take; RegDA takes those that hold nothing",
+        help="hands to convert; RegDA uses those that hold nothing",
     )
     run(parser, convert, argv)
 

@@ -86,18 +86,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--keep-occluded",
         action="store_true",
-        help="keep LSP's occluded joints; without it they are not labelled, and not "
-        "evaluated, as in the papers on adaptation",
+        help="keep LSP's occluded joints; otherwise, they are unlabeled and not "
+        "evaluated, as in papers on adaptation",
     )
     parser.add_argument(
-        "--val-images", type=int, default=1000, help="of the extended set, at random"
+        "--val-images",
+        type=int,
+        default=1000,
+        help="number of images of the extended set, at random",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of that choice")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the split")
     parser.add_argument(
         "--box-scale",
         type=float,
         default=1.5,
-        help="side of the box over the extent of the joints, for the extended set; "
+        help="box side relative to the extent of the joints, for the extended set; "
         "the box of LSP is the image",
     )
     run(parser, convert, argv)

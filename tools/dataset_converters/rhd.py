@@ -31,7 +31,7 @@ class ArrayUnpickler(pickle.Unpickler):
         if (module, name) != ("_codecs", "encode") and not (
             array and module.split(".")[0] == "numpy"
         ):
-            raise pickle.UnpicklingError(f"'{module}.{name}' has no place in it")
+            raise pickle.UnpicklingError(f"'{module}.{name}' is not allowed in it")
         return super().find_class(module, name)
 
 
@@ -41,7 +41,7 @@ def read_annotations(path: Path) -> dict[int, dict]:
         with existing(path).open("rb") as file:
             return ArrayUnpickler(file, encoding="latin1").load()
     except (pickle.UnpicklingError, EOFError) as error:
-        raise ConversionError(f"'{path}' can't be read: {error}") from error
+        raise ConversionError(f"'{path}' cannot be read: {error}") from error
 
 
 def overlap(box: np.ndarray, points: np.ndarray) -> float:
@@ -86,19 +86,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--box-scale",
         type=float,
         default=1.5,
-        help="side of the box over the extent of the joints",
+        help="box side relative to the extent of the joints",
     )
     parser.add_argument(
-        "--min-side", type=float, default=64, help="smallest box that is kept, in px"
+        "--min-side", type=float, default=64, help="minimum side of a box, in px"
     )
     parser.add_argument(
-        "--min-visible", type=int, default=17, help="fewest visible joints, of 21"
+        "--min-visible",
+        type=int,
+        default=17,
+        help="minimum number of visible joints, of 21",
     )
     parser.add_argument(
         "--max-overlap",
         type=float,
         default=0.3,
-        help="largest share of the box that the other hand covers",
+        help="maximum fraction of the box that the other hand covers",
     )
     run(parser, convert, argv)
 

@@ -92,7 +92,7 @@ def convert_clip(
 def convert(args: argparse.Namespace) -> None:
     """Write the frames and annotations of all splits."""
     if args.every < 1:
-        raise ConversionError(f"--every must be 1 or more, not {args.every}")
+        raise ConversionError(f"--every must be at least 1, not {args.every}")
     for part in args.splits:
         coco, skipped = CocoFile("SurrealDataset", bbox_source="keypoints"), []
         order = mirrored_order(coco.names)
@@ -125,23 +125,23 @@ def convert(args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Convert."""
-    parser = make_parser(__doc__, "train/, val/ and test/, such as SURREAL/data/cmu")
-    parser.add_argument("out", type=Path, help="the folder to write, data/surreal")
+    parser = make_parser(__doc__, "train/, val/, and test/, such as SURREAL/data/cmu")
+    parser.add_argument("out", type=Path, help="output folder, data/surreal")
     parser.add_argument("--splits", nargs="+", default=["train"])
     parser.add_argument("--runs", nargs="+", default=["run0", "run1", "run2"])
     parser.add_argument(
-        "--every", type=int, default=10, help="take every n-th frame of a clip"
+        "--every", type=int, default=10, help="use every Nth frame of a clip"
     )
     parser.add_argument(
         "--box-scale",
         type=float,
         default=1.5,
-        help="side of the box over the extent of the joints",
+        help="box side relative to the extent of the joints",
     )
     parser.add_argument(
         "--skip-broken",
         action="store_true",
-        help="leave out clips that can't be read, and list them at the end",
+        help="skip clips that cannot be read, and list them at the end",
     )
     run(parser, convert, argv)
 

@@ -46,7 +46,7 @@ def read_vertices(path: Path, needed: int) -> np.ndarray:
     try:
         vertices = np.load(existing(path), allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise ConversionError(f"'{path}' can't be read: {error}") from error
+        raise ConversionError(f"'{path}' cannot be read: {error}") from error
     if vertices.ndim != 2 or vertices.shape[1] != 3 or len(vertices) < needed:
         raise ConversionError(
             f"'{path}' must be {needed} x 3 or longer, but is "
@@ -97,14 +97,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--visible-only",
         action="store_true",
-        help="leave out joints that are occluded; the papers train with them",
+        help="leave out occluded joints; the papers train with them",
     )
     parser.add_argument(
-        "--val-share", type=float, default=0.2, help="of the images, at random"
+        "--val-share", type=float, default=0.2, help="fraction of the images, at random"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of that choice")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the split")
     parser.add_argument(
-        "--box-scale", type=float, default=1.25, help="side of the box over the animal"
+        "--box-scale", type=float, default=1.25, help="box side relative to the animal"
     )
     run(parser, convert, argv)
 

@@ -32,7 +32,7 @@ def read_shot(path: Path, frames: int) -> list[np.ndarray]:
     landmarks = read_mat(path, "landmarks")
     if len(landmarks) < frames:
         raise ConversionError(
-            f"'{path}' has landmarks of {len(landmarks)} frames, but the shot has "
+            f"'{path}' has landmarks for {len(landmarks)} frames, but the shot has "
             f"{frames}"
         )
     try:
@@ -88,22 +88,25 @@ def convert(args: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Convert."""
-    parser = make_parser(__doc__, "ranges/, landmarks/, horse/ and tiger/")
+    parser = make_parser(__doc__, "ranges/, landmarks/, horse/, and tiger/")
     parser.add_argument(
         "--animals", nargs="+", choices=list(LANDMARKS), default=["horse", "tiger"]
     )
     parser.add_argument(
-        "--val-share", type=float, default=0.25, help="of the shots, at random"
+        "--val-share", type=float, default=0.25, help="fraction of the shots, at random"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of that choice")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the split")
     parser.add_argument(
-        "--min-joints", type=int, default=10, help="fewest visible joints, of 18"
+        "--min-joints",
+        type=int,
+        default=10,
+        help="minimum number of visible joints, of 18",
     )
     parser.add_argument(
         "--box-scale",
         type=float,
         default=1.25,
-        help="side of the box over the extent of the joints and 15 px around them",
+        help="box side relative to the extent of the joints plus 15 px around them",
     )
     run(parser, convert, argv)
 

@@ -1,12 +1,12 @@
-# COCO 2017 keypoints (labelled source) to MPII (target).
+# COCO 2017 keypoints (labeled source) to MPII (target).
 _base_ = [
     '../sets/coco.py',
     '../sets/mpii.py',
     '../sets/limb_joints.py',
 ]
 
-# The joint definition is MPII's. COCO's pelvis and thorax are midpoints; it has no head
-# top and no upper neck, whose weight is 0.
+# The joint definition is MPII's. COCO's pelvis and thorax are midpoints. It lacks the
+# head top and the upper neck, whose weight is 0.
 joints = 'MpiiDataset'
 source = dict(joint_map=_base_.coco_midpoints, **_base_.coco_train)
 target = _base_.mpii_train

@@ -1,4 +1,4 @@
-# Rendered people in a studio (labelled source) to Leeds Sports Pose Extended.
+# Rendered people in a studio (labeled source) to Leeds Sports Pose Extended.
 # `python tools/render_domains.py` writes the source.
 _base_ = './studio2lspet.py'
 

@@ -1,11 +1,11 @@
-# Rendered Handpose (labelled source) to FreiHAND (target).
+# Rendered Handpose (labeled source) to FreiHAND (target).
 _base_ = [
     '../sets/rhd.py',
     '../sets/freihand.py',
     '../sets/hand_joints.py',
 ]
 
-# The joint definition is FreiHAND's. RHD has the same joints in another order.
+# The joint definition is FreiHAND's. RHD has the same joints in a different order.
 joints = 'FreiHandDataset'
 source = _base_.rhd_train
 target = _base_.freihand_train

@@ -1,10 +1,10 @@
-# A studio set with COCO joints (labelled source) to Leeds Sports Pose Extended.
+# A studio set with COCO joints (labeled source) to Leeds Sports Pose Extended.
 _base_ = '../sets/limb_joints.py'
 
 domain_root = '{{$MMPOSE_DA_DATA:data}}/'
 
-# The joint definition is LSP's. COCO has no head top, and LSP's neck is no midpoint of
-# its joints; the weight of both is 0.
+# The joint definition is LSP's. COCO has no head top, and LSP's neck is not a midpoint
+# of its joints; the weight of both is 0.
 joints = 'LspDataset'
 
 source = dict(
@@ -17,7 +17,7 @@ target = dict(
     data_root=domain_root + 'lspet/',
     ann_file='annotations/lspet_train.json',
     data_prefix=dict(img='images/'),
-    # The boxes come from the joints: errors hide the labels' extent.
+    # The boxes come from the joints; jitter hides the labels' extent.
     box_jitter=dict(shift=0.1, scale=0.2))
 target_val = dict(
     type='LspDataset',

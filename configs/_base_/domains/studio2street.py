@@ -1,5 +1,5 @@
-# The embedded pair: rendered people in a studio (labelled source) to the same kind of
-# people in a street (target). `python tools/render_domains.py` writes both.
+# The embedded pair: rendered people in a studio (labeled source) to the same kind of
+# people on a street (target). `python tools/render_domains.py` writes both.
 _base_ = [
     '../sets/coco.py',
     '../sets/mpii.py',
@@ -8,7 +8,7 @@ _base_ = [
 
 synthetic_root = '{{$MMPOSE_DA_DATA:data}}/synthetic/'
 
-# As for COCO to MPII: the sets have these formats and joints.
+# As in COCO to MPII: the sets have the same formats and joints.
 joints = 'MpiiDataset'
 source = dict(
     type='CocoDataset',

@@ -1,5 +1,5 @@
-# SURREAL (labelled source) to Leeds Sports Pose (target). As in RegDA, all of LSP is
-# the target, without labels, and is evaluated.
+# SURREAL (labeled source) to Leeds Sports Pose (target). As in RegDA, all of LSP is
+# the unlabeled target and is evaluated.
 _base_ = [
     '../sets/surreal.py',
     '../sets/lsp.py',
@@ -7,7 +7,7 @@ _base_ = [
 ]
 
 # The joint definition is LSP's. SMPL has no head top, whose weight is 0. With
-# joint_map=_base_.surreal_collars in the source, shoulders are those of RegDA.
+# joint_map=_base_.surreal_collars in the source, the shoulders are those of RegDA.
 joints = 'LspDataset'
 source = _base_.surreal_train
 target = _base_.lsp_all

@@ -1,10 +1,10 @@
-# Synthetic sheep and hounds (labelled source) to Animal-Pose's sheep and dogs (target).
+# Synthetic sheep and hounds (labeled source) to Animal-Pose's sheep and dogs (target).
 _base_ = [
     '../sets/synthetic_animals.py',
     '../sets/animal_pose.py',
 ]
 
-# Animal-Pose's joints by the names of the synthetic animals'.
+# Animal-Pose's joints, mapped to those of the synthetic animals.
 animal_pose_joints = dict(
     L_Eye='left_eye',
     R_Eye='right_eye',
@@ -21,7 +21,7 @@ animal_pose_joints = dict(
     L_B_Paw='left_back_hoof',
     R_B_Paw='right_back_hoof')
 
-# The joint definition is Animal-Pose's. The weight of ears, nose, throat, withers and
+# The joint definition is Animal-Pose's. The weight of ears, nose, throat, withers, and
 # tail is 0.
 joints = 'AnimalPoseDataset'
 source = dict(joint_map=animal_pose_joints, **_base_.synthetic_sheep_hound_train)

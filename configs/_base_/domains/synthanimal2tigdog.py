@@ -1,4 +1,4 @@
-# Synthetic horses and tigers (labelled source) to TigDog's (target).
+# Synthetic horses and tigers (labeled source) to TigDog's (target).
 _base_ = [
     '../sets/synthetic_animals.py',
     '../sets/tigdog.py',
@@ -7,7 +7,7 @@ _base_ = [
 # Both have TigDog's joints.
 joints = 'TigDogDataset'
 source = _base_.synthetic_horse_tiger_train
-# The boxes come from the joints: errors hide the labels' extent.
+# The boxes come from the joints; jitter hides the labels' extent.
 target = dict(
     box_jitter=dict(shift=0.1, scale=0.2), **_base_.tigdog_train)
 target_val = _base_.tigdog_val

@@ -1,4 +1,4 @@
-# The rows that the human-level method is compared with, each alone on its baseline.
+# Baselines for the human-level method, each added alone to the same model.
 # Long et al., "Learning Transferable Features with Deep Adaptation Networks", ICML 2015
 dan = dict(type='FeatureAlignment', loss=dict(type='MMDLoss'), weight=0.5)
 
@@ -10,7 +10,7 @@ dann = dict(
     rampup=dict(curve='sigmoid'))
 
 # Saito et al., "Strong-Weak Distribution Alignment for Adaptive Object Detection",
-# CVPR 2019: strong on local, low-level features and weak on global ones
+# CVPR 2019: strong alignment of local, low-level features, weak of global ones
 strong_local = dict(
     type='DomainAdversarial',
     feature='backbone.layer1',

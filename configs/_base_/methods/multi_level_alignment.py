@@ -1,12 +1,12 @@
 # Chen et al., "Domain Adaptive Pose Estimation via Multi-level Alignment": a student
-# and its mean teacher, aligned at three levels. The paper's text leaves the weights
-# open.
+# and its mean teacher, aligned at three levels. The paper's text does not give the
+# weights.
 style = dict(  # image level
     type='StyleTransfer',
     style=dict(type='AdaINStyle', encoder='torchvision://vgg19'),
     share=0.5,
     teacher_share=0.5)
-# For machines without the weights of VGG-19 and of the decoder: colours alone.
+# For machines without the weights of VGG-19 and the decoder: colors only.
 light_style = dict(
     type='StyleTransfer',
     style=dict(type='FourierStyle', beta=0.02),
@@ -43,6 +43,6 @@ mean_teacher = dict(
 ema_teacher_hook = dict(type='EMATeacherHook')
 
 # Kim et al., "A Unified Framework for Domain Adaptive Pose Estimation", ECCV 2022:
-# style and teacher, without the other levels, and joints that are hidden from the
-# student.
+# style transfer and a teacher, without the other levels, and with joints hidden from
+# the student.
 occlusion = dict(prob=0.05, size=(0.1, 0.2))

@@ -1,8 +1,7 @@
-# Training of the decoder of AdaIN: Huang and Belongie, "Arbitrary Style Transfer in
-# Real-time with Adaptive Instance Normalization", ICCV 2017. As in the paper a step has
-# 8 contents, each with a style; here the styles are those of the other domain.
-_base_ = 'mmpose::_base_/default_runtime.py'
-custom_imports = dict(imports=['mmpose_da'])
+# Training of the AdaIN decoder: Huang and Belongie, "Arbitrary Style Transfer in
+# Real-time with Adaptive Instance Normalization", ICCV 2017. As in the paper, a step
+# has 8 contents, each with a style; here, the styles come from the other domain.
+_base_ = ['mmpose::_base_/default_runtime.py', '../runtime.py']
 
 model = dict(
     type='AdaINTrainer',
@@ -24,14 +23,15 @@ train_dataloader = dict(
     batch_size=8,
     num_workers=2,
     persistent_workers=True,
+    worker_init_fn=_base_.worker_init_fn,
     sampler=dict(type='DefaultSampler', shuffle=True),
     batch_sampler=dict(
         type='MixedDomainBatchSampler',
         samples_per_domain=dict(source=4, target_unlabeled=4)),
     dataset=dict(type='MixedDomainDataset', pipeline=train_pipeline))
 
-train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=160000)
-# There is no validation; the pictures show how far it is.
+train_cfg = dict(_delete_=True, **_base_.exact_iters, max_iters=160000)
+# There is no validation; the sample images show the progress.
 val_cfg = None
 test_cfg = None
 custom_hooks = [dict(type='StyleSamplesHook', interval=1000)]
@@ -39,4 +39,6 @@ custom_hooks = [dict(type='StyleSamplesHook', interval=1000)]
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=1e-4))
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
-    checkpoint=dict(interval=10000, by_epoch=False, max_keep_ckpts=2))
+    checkpoint=dict(
+        _base_.safe_checkpoints, interval=10000, by_epoch=False, max_keep_ckpts=2),
+    **_base_.checks)

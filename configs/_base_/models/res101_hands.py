@@ -1,4 +1,4 @@
-# Hands come in any direction: Kim et al. rotate them by up to 180 degrees.
+# Hands have any orientation: Kim et al. rotate them by up to 180 degrees.
 _base_ = './res101_synthetic.py'
 
 train_pipeline = [

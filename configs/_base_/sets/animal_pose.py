@@ -1,5 +1,5 @@
 # Animal-Pose's sheep and dogs; `python tools/dataset_converters/animal_pose.py` writes
-# the annotations. MMPose's own files don't say which animal it is.
+# the annotations. MMPose's own files do not name the animal.
 animal_pose_train = dict(
     type='AnimalPoseDataset',
     data_root='{{$MMPOSE_DA_DATA:data}}/animal_pose/',

@@ -4,7 +4,7 @@ coco_train = dict(
     data_root='{{$MMPOSE_DA_DATA:data}}/coco/',
     ann_file='annotations/person_keypoints_train2017.json',
     data_prefix=dict(img='train2017/'))
-# With the annotated boxes; for those of a detector, give the dataset its bbox_file.
+# With the annotated boxes; for detector boxes, set bbox_file of the dataset.
 coco_val = dict(
     type='CocoDataset',
     data_root='{{$MMPOSE_DA_DATA:data}}/coco/',
@@ -12,6 +12,6 @@ coco_val = dict(
     data_prefix=dict(img='val2017/'),
     test_mode=True)
 
-# What COCO has of other sets' joints, as midpoints of its own.
+# Joints of other sets, as midpoints of COCO's own.
 coco_midpoints = dict(
     pelvis=('left_hip', 'right_hip'), thorax=('left_shoulder', 'right_shoulder'))

@@ -1,5 +1,5 @@
-# Hand-3D-Studio as RegDA gives it; `python tools/dataset_converters/h3d.py` writes the
-# annotations. Its joints are FreiHAND's; boxes are whole images.
+# Hand-3D-Studio as RegDA provides it; `python tools/dataset_converters/h3d.py` writes
+# the annotations. Its joints are FreiHAND's; boxes are whole images.
 h3d_train = dict(
     type='BaseCocoStyleDataset',
     metainfo=dict(from_file='configs/_base_/datasets/freihand2d.py'),

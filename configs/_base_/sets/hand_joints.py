@@ -1,5 +1,4 @@
-# The joints of a hand, by the names that MMPose gives them: of a finger, 1 is where it
-# begins and 4 its tip.
+# The joints of a hand, by MMPose's names. Of each finger, 1 is the base and 4 the tip.
 hand_joints = ['wrist'] + [
     f'{finger}{i}'
     for finger in ('thumb', 'forefinger', 'middle_finger', 'ring_finger',

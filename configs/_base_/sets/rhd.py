@@ -1,5 +1,5 @@
 # Rendered Handpose; `python tools/dataset_converters/rhd.py` writes the annotations,
-# every hand for itself.
+# one per hand.
 rhd_train = dict(
     type='Rhd2DDataset',
     data_root='{{$MMPOSE_DA_DATA:data}}/rhd/',

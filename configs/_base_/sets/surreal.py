@@ -5,5 +5,5 @@ surreal_train = dict(
     ann_file='annotations/surreal_train.json',
     data_prefix=dict(img='images/'))
 
-# What RegDA takes for shoulders; by their names they are where the arms begin.
+# RegDA uses these as shoulders; by name, they are where the arms begin.
 surreal_collars = dict(left_shoulder='left_collar', right_shoulder='right_collar')

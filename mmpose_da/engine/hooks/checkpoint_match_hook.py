@@ -42,10 +42,10 @@ class CheckpointMatchHook(Hook):
             if len(kept) < len(now) and not (self.complete and missing):
                 return
             raise ValueError(
-                f"the checkpoint '{runner._load_from or runner.work_dir}' is not one "
-                f"of this {type(module).__name__}: {len(missing)} weights are not in "
-                f"it, or of another shape, among them {missing[:3]}; check `model` in "
-                "the config, and that this is the right file"
+                f"the checkpoint '{runner._load_from or runner.work_dir}' does not "
+                f"match this {type(module).__name__}: {len(missing)} weights are "
+                f"missing or have another shape, among them {missing[:3]}; check "
+                "`model` in the config and whether this is the right file"
             )
 
         handle = model.register_load_state_dict_post_hook(check)

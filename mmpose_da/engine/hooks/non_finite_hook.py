@@ -108,13 +108,13 @@ class NonFiniteHook(Hook):
         skips = runner.message_hub.get_info("skipped_steps", 0) + 1
         if skips > self.max_skips:
             raise FloatingPointError(
-                f"{message}\nLook at these images, the weights of the terms and the "
+                f"{message}\nCheck these images, the loss weights, and the "
                 f"learning rate; max_skips={self.max_skips} of NonFiniteHook allows no "
                 "further skip"
             )
         runner.message_hub.update_info("skipped_steps", skips)
         runner.logger.warning(
-            f"{message}\nthis step is skipped, as {skips} of at most {self.max_skips}"
+            f"{message}\nthis step is skipped ({skips} of at most {self.max_skips})"
         )
 
     def _wrong_gradients(self) -> list[str]:

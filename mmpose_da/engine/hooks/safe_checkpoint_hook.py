@@ -22,7 +22,7 @@ class SafeCheckpointHook(CheckpointHook):
       accumulated gradients, and floating-point buffers such as batch normalization
       statistics. The checkpoint holds one copy, which all processes load on resume.
 
-    ``tools/train.py`` uses this hook in place of MMEngine's. The arguments are those of
+    ``configs/_base_/runtime.py`` declares it. The arguments are those of
     :class:`mmengine.hooks.CheckpointHook`; ``backend_args`` defaults to
     ``dict(backend='atomic')``.
     """

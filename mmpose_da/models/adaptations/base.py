@@ -12,40 +12,39 @@ from ...structures import GROUPS, DomainBatch
 
 
 class Adaptation(BaseModule):
-    """One way of adapting a pose estimator: which tensors of which domain, which loss.
+    """Base class of adaptations: a loss on certain tensors of certain domains.
 
-    A subclass says in :attr:`needs` which domains must be in a batch, may change the
-    images before the backbone sees them in :meth:`prepare` and the features before the
-    head sees them in :meth:`adapt`, and computes its terms in :meth:`loss`. It may own
-    modules; none of them is part of the deployed network.
+    A subclass lists the domains that it needs in every batch in :attr:`needs`. It may
+    change the images before the backbone in :meth:`prepare` and the features before the
+    head in :meth:`adapt`, and it computes its terms in :meth:`loss`. It may own
+    modules, none of which is part of the deployed network.
 
     Args:
-        in_channels (int): Channels of the features that the head sees; given by the
-            estimator unless the config says otherwise.
-        metainfo (dict, optional): The parsed joint definition; given by the estimator.
+        in_channels (int): Channels of the features that the head receives; set by the
+            estimator unless the config gives it.
+        metainfo (dict, optional): The parsed joint definition; set by the estimator.
             Defaults to None.
         weight (float): Factor of the loss terms. Defaults to 1.0.
-        feature (str): Which features are used: ``'head'``, those that the head sees, or
+        feature (str): Features to use: ``'head'`` for those that the head receives, or
             the name of a module of the estimator, such as ``'backbone.layer1'`` or
-            ``'head.deconv_layers'``; give its ``in_channels`` then. Defaults to
-            ``'head'``.
-        rampup (dict, optional): Raises what :attr:`ramps` names from 0 to its value,
-            from the iteration ``begin`` (default: 0) to the iteration ``end`` (default:
-            the last one of the run), along a ``curve``: ``'linear'`` or ``'sigmoid'``
-            (2 / (1 + exp(-10 p)) - 1, Ganin and Lempitsky, 2015, Sec. 4). Defaults to
-            None: no ramp.
+            ``'head.deconv_layers'``, which also requires its ``in_channels``. Defaults
+            to ``'head'``.
+        rampup (dict, optional): Raises the argument named by :attr:`ramps` from 0 to
+            its value, from iteration ``begin`` (default: 0) to iteration ``end``
+            (default: the last one of the run), along a ``curve``: ``'linear'`` or
+            ``'sigmoid'`` (2 / (1 + exp(-10 p)) - 1, Ganin and Lempitsky, 2015, Sec. 4).
+            Defaults to None: no ramp.
     """
 
-    #: The domains that every batch, that of all ranks together, must have.
+    #: The domains that the batches of all ranks together must contain.
     needs: tuple[str, ...] = ()
 
-    #: What of the head's output is read: ``'maps'``, its 2D heatmaps, or ``'points'``,
-    #: its joints. Not every head has them.
+    #: The parts of the head's output that are read: ``'maps'``, its 2D heatmaps, or
+    #: ``'points'``, its joints. Not every head provides them.
     reads: tuple[str, ...] = ()
 
-    #: Adaptations prepare the images in the order of this number, low ones first,
-    #: whatever the order of the keys in the config. What gives images another style
-    #: comes before what makes views of them.
+    #: Adaptations prepare the images in ascending order of this number, regardless of
+    #: the order of the keys in the config. Style transfer comes before random views.
     priority: int = 50
 
     #: The argument that ``rampup`` raises.
@@ -62,7 +61,7 @@ class Adaptation(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if not isinstance(weight, Real) or not weight >= 0:
-            raise ValueError(f"weight must be a number from 0 on, but is {weight!r}")
+            raise ValueError(f"weight must be a number >= 0, but is {weight!r}")
         self.in_channels = in_channels
         self.metainfo = metainfo
         self.weight = weight
@@ -81,48 +80,48 @@ class Adaptation(BaseModule):
 
     @property
     def teacher_is_set(self) -> bool:
-        """Whether the teacher has weights that it was given, not random ones."""
+        """Whether the teacher's weights were set, rather than random."""
         return False
 
     def bind(self, estimator: nn.Module) -> None:
-        """Take what is needed of the estimator, once, when it is built.
+        """Read what is needed from the estimator, once, when it is built.
 
-        By default that is nothing. The estimator must not be kept: it owns this.
+        By default, nothing is read. Do not keep the estimator: it owns this module.
         """
 
     def check(self, batch: DomainBatch) -> None:
-        """Raise a ValueError if a domain that is needed is in no rank's batch."""
+        """Raise a ValueError if a needed domain is in no rank's batch."""
         present = batch.domains_of_all_ranks
         missing = [d for d in self.needs if present.isdisjoint(GROUPS.get(d, (d,)))]
         if missing:
             raise ValueError(
                 f"{type(self).__name__} needs images of {missing} in every batch, but "
-                f"this batch has {sorted(present)}; take it out of "
-                "model.adaptations, or give the domain in train_dataloader"
+                f"this batch has {sorted(present)}; remove it from "
+                "model.adaptations or add the domain to train_dataloader"
             )
 
     def prepare(self, batch: DomainBatch) -> None:
-        """Change ``batch.images`` before the backbone sees them; by default, don't."""
+        """Change ``batch.images`` before the backbone sees them; a no-op by default."""
 
     def adapt(self, batch: DomainBatch) -> None:
-        """Change ``batch.features`` before the head sees them; by default, don't."""
+        """Change ``batch.features`` before the head sees them; a no-op by default."""
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
-        """The terms, by name; those with 'loss' in their name add to the total loss.
+        """Return terms by name; those with 'loss' in their name add to the total loss.
 
-        By default there are none.
+        By default, there are none.
         """
         return {}
 
     def ramped(self, value: float) -> float:
-        """A value times the ramp at the current iteration of the Runner."""
+        """Return a value times the ramp at the Runner's current iteration."""
         if self.rampup is None:
             return value
         hub = MessageHub.get_current_instance()
         return value * self.rampup(hub.get_info("iter", 0), hub.get_info("max_iters"))
 
     def forward(self, batch: DomainBatch) -> dict[str, Tensor]:
-        """The terms with the losses weighted."""
+        """Return the terms, with weighted losses."""
         weight = self.ramped(self.weight) if self.ramps == "weight" else self.weight
         return {
             name: value * weight if "loss" in name else value
@@ -154,7 +153,7 @@ class RampUp:
         if end is None:
             raise ValueError(
                 "rampup without an `end` takes the number of iterations from the "
-                "Runner, and there is no Runner"
+                "Runner, but there is no Runner"
             )
         progress = (iteration - self.begin) / max(end - self.begin, 1)
         return self.CURVES[self.curve](min(max(progress, 0.0), 1.0))

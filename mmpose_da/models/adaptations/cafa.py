@@ -17,18 +17,18 @@ class CAFA(FeatureAlignment):
     :class:`~mmpose_da.models.necks.CAFANeck`, and the MMD of the exchanged features is
     the loss (Xu et al., "Alleviating Human-level Shift", ACM MM 2020, Sec. 3.2).
 
-    The deployed network sees one image and no partner to exchange features with, a case
-    that the paper does not treat. So the head is trained to serve both: an image's
-    features in training are the exchanged ones with probability ``exchange_prob`` and
-    its own otherwise.
+    The deployed network sees a single image, without a partner to exchange features
+    with. The paper does not treat this case. The head is therefore trained for both: in
+    training, the features of an image are the exchanged ones with probability
+    ``exchange_prob``, and its own otherwise.
 
-    Under several ranks each exchanges features among its own images.
+    In distributed runs, each rank exchanges features among its own images.
 
     Args:
         neck (dict, optional): Config of the neck. Defaults to
             ``dict(type='CAFANeck')``.
-        exchange_prob (float): 1 is the paper's training, in which the head never sees
-            what it sees at test time; with 0 the exchange serves the loss alone.
+        exchange_prob (float): With 1, as in the paper, the head never sees its
+            test-time input in training; with 0, the exchange only affects the loss.
             Defaults to 0.5.
         kwargs: See :class:`FeatureAlignment`; the features are the exchanged ones.
     """

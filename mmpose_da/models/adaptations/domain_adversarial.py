@@ -17,18 +17,18 @@ class DomainAdversarial(Adaptation):
 
     A gradient reversal layer stands between the features and the discriminator (Ganin
     et al., "Domain-Adversarial Training of Neural Networks", JMLR 2016). ``reversal``
-    scales the reversed gradient alone, so the discriminator itself learns at full
+    scales only the reversed gradient, so the discriminator itself learns at full
     strength from the start.
 
-    Two of these make the strong-weak alignment of Saito et al., "Strong-Weak
+    Two of these form the strong-weak alignment of Saito et al., "Strong-Weak
     Distribution Alignment for Adaptive Object Detection", CVPR 2019: a local one with
     least squares on low-level features, and a global one with the focal loss.
 
     Args:
         discriminator (dict): Config of the discriminator, a module that maps features
             to logits.
-        loss (dict, optional): Config of the loss of the source's and the target's
-            logits. Defaults to ``dict(type='AdversarialLoss')``.
+        loss (dict, optional): Config of the loss of the source and target logits.
+            Defaults to ``dict(type='AdversarialLoss')``.
         reversal (float): Factor of the reversed gradient; ``rampup`` raises it.
             Defaults to 1.0.
         kwargs: See :class:`Adaptation`.

@@ -9,9 +9,9 @@ from .base import Adaptation
 
 @MODELS.register_module()
 class EntropyMinimization(Adaptation):
-    """Makes the heatmaps of unlabelled target images certain.
+    """Minimizes the entropy of the heatmaps of unlabeled target images.
 
-    As a regulariser in Xu et al., "Alleviating Human-level Shift", ACM MM 2020,
+    A regularizer in Xu et al., "Alleviating Human-level Shift", ACM MM 2020,
     Sec. 3.5, Eq. 15, after Grandvalet and Bengio, "Semi-supervised Learning by Entropy
     Minimization", NIPS 2004.
 

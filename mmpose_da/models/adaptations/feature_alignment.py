@@ -11,9 +11,9 @@ from .base import Adaptation
 
 @MODELS.register_module()
 class FeatureAlignment(Adaptation):
-    """Pulls the feature distributions of source and target together.
+    """Aligns the feature distributions of source and target.
 
-    With :class:`~mmpose_da.models.losses.MMDLoss` this is the deep adaptation network
+    With :class:`~mmpose_da.models.losses.MMDLoss`, this is the deep adaptation network
     of Long et al., "Learning Transferable Features with Deep Adaptation Networks",
     ICML 2015.
 
@@ -21,13 +21,13 @@ class FeatureAlignment(Adaptation):
         loss (dict): A loss of two sets of samples (n, D) and (m, D). Defaults to
             ``dict(type='MMDLoss')``.
         sample (str): What a sample is: ``'image'``, the mean of an image's features
-            over the positions, or ``'position'``, the feature at one position.
+            over all positions, or ``'position'``, the feature at one position.
             Defaults to ``'image'``.
-        max_positions (int): At most this many positions of each side are used, drawn
-            in random order in every step, with ``sample='position'``. The order matters
-            to the linear estimate of MMDLoss, which pairs neighboring samples. Even so,
-            positions of one image are not independent, as its theory assumes. Defaults
-            to 1024.
+        max_positions (int): Maximum number of positions of each side, with
+            ``sample='position'``, drawn in random order in every step. The order
+            matters for the linear estimate of MMDLoss, which pairs neighboring samples.
+            Even so, positions of one image are not independent, as its theory assumes.
+            Defaults to 1024.
     """
 
     needs = (SOURCE, "target")
@@ -55,7 +55,7 @@ class FeatureAlignment(Adaptation):
         )
 
     def samples(self, features: Tensor) -> Tensor:
-        """Samples (S, C) of feature maps (B, C, h, w), at least float32."""
+        """Return samples (S, C) of feature maps (B, C, h, w), at least float32."""
         features = promote(features)
         if self.sample == "image":
             return features.mean(dim=(2, 3))

@@ -17,28 +17,28 @@ class IHTA(Adaptation):
     """Inter-domain human-topology alignment.
 
     Local keypoint features are the nodes of the skeleton graph. A semantic graph
-    network turns them into a topology representation g of the pose, and the g of source
-    and target people whose poses are alike are pulled together (Xu et al., "Alleviating
+    network turns them into a topology representation g of the pose. The g of source and
+    target people with similar poses are pulled together (Xu et al., "Alleviating
     Human-level Shift", ACM MM 2020, Sec. 3.4).
 
-    The squared distance of two g is taken as a mean over joints and channels, so that
-    the weight does not depend on their number.
+    The squared distance between two g is averaged over joints and channels, so that the
+    weight does not depend on their number.
 
-    A constant g would minimise this loss. Against that, g must serve to read off the
-    joints' coordinates on labelled images: ``loss_readout``. The log shows
+    A constant g would minimize this loss. To prevent this, the joints' coordinates must
+    be readable from g on labeled images: ``loss_readout``. The log shows
     ``positive_share``, the share of pairs that are aligned, and ``spread``, the
-    variance of g over the batch relative to its mean square (0 is collapse).
+    variance of g over the batch relative to its mean square (0 means collapse).
 
-    Under several ranks each pairs its own people, and ``loss_readout`` is the mean over
-    its own labelled joints, however many they are.
+    In distributed runs, each rank pairs its own people, and ``loss_readout`` is the
+    mean over its own labeled joints, however many there are.
 
     Args:
         head (dict, optional): Config of the graph network. Defaults to
             ``dict(type='TopologyHead')``.
         loss (dict, optional): Config of the loss. Defaults to
             ``dict(type='IHTALoss', share=0.1)``.
-        readout_weight (float): Factor of ``loss_readout`` beside the alignment; it is
-            not in the paper, and 0 turns it off. Defaults to 1.0.
+        readout_weight (float): Factor of ``loss_readout`` relative to the alignment. It
+            is not in the paper; 0 turns it off. Defaults to 1.0.
     """
 
     needs = (SOURCE, "target")
@@ -53,7 +53,7 @@ class IHTA(Adaptation):
     ) -> None:
         super().__init__(**kwargs)
         if self.metainfo is None:
-            raise ValueError("IHTA needs the skeleton: give `joints` to the estimator")
+            raise ValueError("IHTA needs the skeleton: set `joints` of the estimator")
         given = dict(
             in_channels=self.in_channels,
             num_keypoints=self.metainfo["num_keypoints"],
@@ -62,7 +62,7 @@ class IHTA(Adaptation):
         self.head = MODELS.build({**given, **(head or dict(type="TopologyHead"))})
         self.loss_module = MODELS.build(loss or dict(type="IHTALoss", share=0.1))
         self.readout_weight = readout_weight
-        if not readout_weight:  # DistributedDataParallel waits for what is trained
+        if not readout_weight:  # DistributedDataParallel waits for gradients
             self.head.coordinates.requires_grad_(False)
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
@@ -87,7 +87,7 @@ class IHTA(Adaptation):
         return terms
 
     def _readout_loss(self, batch: DomainBatch, topology: Tensor) -> Tensor:
-        """Mean squared error of the coordinates of labelled joints, read off g."""
+        """Return the mean squared error of labeled joint coordinates read from g."""
         labeled = batch.slice("labeled")
         samples = batch.data_samples[labeled]
         if not samples:
@@ -104,7 +104,7 @@ class IHTA(Adaptation):
 
 
 def peak_coordinates(heatmaps: Tensor) -> Tensor:
-    """The heatmaps' peaks as (x, y) in [0, 1], (B, K, h, w) to (B, K, 2)."""
+    """Return heatmap peaks as (x, y) in [0, 1]: (B, K, h, w) to (B, K, 2)."""
     height, width = heatmaps.shape[-2:]
     peak = heatmaps.flatten(2).argmax(dim=-1)
     xy = torch.stack([peak % width, peak // width], dim=-1)
@@ -112,6 +112,6 @@ def peak_coordinates(heatmaps: Tensor) -> Tensor:
 
 
 def relative_spread(topology: Tensor) -> Tensor:
-    """Variance of g (B, K, D) over the batch, divided by its mean square."""
+    """Return the variance of g (B, K, D) over the batch divided by its mean square."""
     variance = (topology - topology.mean(dim=0)).square().mean()
     return variance / topology.square().mean().clamp(min=1e-12)

@@ -9,18 +9,18 @@ from .base import Adaptation
 
 @MODELS.register_module()
 class InformationMaximization(Adaptation):
-    """Makes the heatmaps of unlabelled target images certain, and not all the same.
+    """Makes the heatmaps of unlabeled target images confident and diverse.
 
     The pose level of Chen et al., "Domain Adaptive Pose Estimation via Multi-level
     Alignment", after Liang et al., "Do We Really Need to Access the Source Data?", ICML
-    2020. Unlike :class:`EntropyMinimization` it does not reward a joint that is found
-    at one place in every image.
+    2020. Unlike :class:`EntropyMinimization`, it does not reward finding a joint at the
+    same place in every image.
 
-    The log shows the two parts of the loss, unweighted: ``entropy`` and ``diversity``.
+    The log shows both parts of the loss, unweighted: ``entropy`` and ``diversity``.
 
     Args:
         loss (dict, optional): Config of the loss of heatmaps (B, K, h, w), a module
-            that gives terms by name. Defaults to ``dict(type='InfoMaxLoss')``.
+            that returns terms by name. Defaults to ``dict(type='InfoMaxLoss')``.
     """
 
     needs = (TARGET_UNLABELED,)

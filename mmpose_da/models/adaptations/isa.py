@@ -10,15 +10,15 @@ from .base import Adaptation
 
 @MODELS.register_module()
 class ISA(Adaptation):
-    """Intra-domain structure adaptation: labelled target images guide unlabelled ones.
+    """Intra-domain structure adaptation: labeled target images guide unlabeled ones.
 
-    Joint by joint, it raises the cosine similarity of a labelled and an unlabelled
+    Joint by joint, it raises the cosine similarity between a labeled and an unlabeled
     target image (Xu et al., "Alleviating Human-level Shift", ACM MM 2020, Sec. 3.3,
     Eq. 4). For semi-supervised settings only.
 
     Args:
         compare (str): ``'heatmap'`` compares heatmaps, as in the paper; this also pulls
-            the positions of the two people's joints together. ``'feature'`` compares
+            the joint positions of the two people together. ``'feature'`` compares
             the local keypoint features instead. Defaults to ``'heatmap'``.
         loss (dict, optional): Config of the loss. Defaults to ``dict(type='ISALoss')``.
     """

@@ -46,7 +46,7 @@ class MeanTeacher(Adaptation):
     The log shows ``share``, the share of joints that the student is taught, and
     ``confidence``, the teacher's mean confidence.
 
-    With several ranks, each has the ``share`` of its own images, and an ``'own'``
+    In distributed runs, ``share`` applies to the images of each rank, and an ``'own'``
     teacher normalizes with the statistics of its own batch.
 
     Args:
@@ -59,8 +59,8 @@ class MeanTeacher(Adaptation):
         gamma (int): Warm-up: the student's share in an update is
             gamma / (gamma + steps) while this exceeds 1 - ``momentum``, so that the
             initial weights are soon forgotten. Defaults to 1.
-        statistics (str): Source of the teacher's batch-norm statistics; the papers
-            leave it open. ``'own'``: it normalizes with the statistics of its batch,
+        statistics (str): Source of the teacher's batch-norm statistics; the papers do
+            not specify it. ``'own'``: it normalizes with the statistics of its batch,
             and its running statistics, used in deployment, are those of the target
             images that it sees (as in Li et al., "Revisiting Batch Normalization for
             Practical Domain Adaptation", ICLR Workshop 2017). ``'average'``: an EMA of
@@ -77,7 +77,7 @@ class MeanTeacher(Adaptation):
         occlusion (dict, optional): Arguments of :class:`KeypointOcclusion`, which hides
             some of the taught joints from the student. Defaults to None.
         loss (dict, optional): For heads with heatmaps, config of the loss of heatmaps,
-            pseudo heatmaps and weights. Other heads use their own loss. Defaults to
+            pseudo heatmaps, and weights. Other heads use their own loss. Defaults to
             ``dict(type='ConsistencyLoss')``.
     """
 
@@ -114,7 +114,7 @@ class MeanTeacher(Adaptation):
             raise ValueError(f"share must be in (0, 1], but is {share}")
         if self.metainfo is None:
             raise ValueError(
-                "MeanTeacher needs to know left from right: give `joints` to the "
+                "MeanTeacher needs to know left and right joints: set `joints` of the "
                 "estimator"
             )
         self.student_view = MODELS.build(student_view or dict(type="RandomView"))
@@ -174,7 +174,7 @@ class MeanTeacher(Adaptation):
     def prepare(self, batch: DomainBatch) -> None:
         if self.average.steps == 0:
             raise RuntimeError(
-                "MeanTeacher has no teacher yet: put dict(type='EMATeacherHook') into "
+                "MeanTeacher has no teacher yet: add dict(type='EMATeacherHook') to "
                 "custom_hooks"
             )
         if len(batch[TARGET_UNLABELED]) == 0:
@@ -221,17 +221,17 @@ class MeanTeacher(Adaptation):
         )
 
     def _between_grids(self, matrices: Tensor) -> Tensor:
-        """Matrices between image pixels, as matrices between units of the grid."""
+        """Convert matrices between image pixels to matrices between grid units."""
         stride = torch.cat([self.stride, self.stride.new_ones(1)])
         return matrices * stride / stride[:, None]
 
     def _is_sure(self, confidence: Tensor) -> Tensor:
-        """Which joints (B, K) are confident enough, in value and in rank."""
+        """Return which joints (B, K) are confident enough, in value and in rank."""
         count = math.ceil(self.share * len(confidence))
         lowest = confidence.topk(count, dim=0).values[-1]
         return (confidence >= lowest) & (confidence >= self.threshold)
 
 
 def _is_inside(points: Tensor, last: Sequence[float]) -> Tensor:
-    """Which points (B, K, 2) are between 0 and a last x and y."""
+    """Return which points (B, K, 2) are between 0 and the last x and y."""
     return ((points >= 0) & (points <= points.new_tensor(last))).all(dim=-1)

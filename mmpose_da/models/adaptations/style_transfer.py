@@ -50,7 +50,7 @@ class StyleTransfer(Adaptation):
     ) -> None:
         if "weight" in kwargs:
             raise ValueError(
-                "StyleTransfer has no loss, and so no weight; change its share and "
+                "StyleTransfer has no loss and thus no weight; set share and "
                 "teacher_share instead"
             )
         super().__init__(**kwargs)
@@ -100,7 +100,7 @@ class StyleTransfer(Adaptation):
         Returns:
             tuple[Tensor, float]: The images (n, 3, H, W), and the share of chosen ones.
         """
-        # Not on the device, which would have to be waited for to know how many.
+        # Drawn on the CPU: reading the count from the device would synchronize.
         chosen = (torch.rand(len(content)) < share).nonzero().flatten()
         if len(chosen) == 0 or len(style) == 0:
             return content, 0.0

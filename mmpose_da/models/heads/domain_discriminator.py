@@ -12,17 +12,17 @@ def _check_maps(features: Tensor) -> None:
 
 @MODELS.register_module()
 class GlobalDomainDiscriminator(BaseModule):
-    """Tells the domain of an image from its pooled features: one logit per image.
+    """Classifies the domain of an image from its pooled features, with one logit.
 
     Three layers on the global average pool, as in Ganin et al., "Domain-Adversarial
-    Training of Neural Networks", JMLR 2016. Positive logits mean source. Gradient
-    reversal is up to the caller (:func:`gradient_reversal`).
+    Training of Neural Networks", JMLR 2016. Positive logits mean source. The caller
+    applies gradient reversal (:func:`gradient_reversal`).
 
     Args:
         in_channels (int): Channels of the feature map.
         hidden_channels (int): Channels of both hidden layers. Defaults to 256.
         dropout (float): Dropout after each hidden layer. Defaults to 0.0.
-        init_cfg (dict, optional): Initialisation, see MMEngine's ``BaseModule``.
+        init_cfg (dict, optional): Initialization; see MMEngine's ``BaseModule``.
             Defaults to None.
     """
 
@@ -59,17 +59,17 @@ class GlobalDomainDiscriminator(BaseModule):
 
 @MODELS.register_module()
 class LocalDomainDiscriminator(BaseModule):
-    """Tells the domain of every position of a feature map on its own.
+    """Classifies the domain of each position of a feature map separately.
 
     Three 1x1 convolutions, as in the strong local alignment of Saito et al.,
     "Strong-Weak Distribution Alignment for Adaptive Object Detection", CVPR 2019.
-    Positive logits mean source. Gradient reversal is up to the caller
+    Positive logits mean source. The caller applies gradient reversal
     (:func:`gradient_reversal`).
 
     Args:
         in_channels (int): Channels of the feature map.
         hidden_channels (int): Channels of both hidden layers. Defaults to 256.
-        init_cfg (dict, optional): Initialisation, see MMEngine's ``BaseModule``.
+        init_cfg (dict, optional): Initialization; see MMEngine's ``BaseModule``.
             Defaults to None.
     """
 

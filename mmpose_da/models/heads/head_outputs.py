@@ -1,4 +1,4 @@
-"""What the raw output of MMPose's heads means to adaptations."""
+"""Common interface to the raw output of MMPose's heads."""
 
 from __future__ import annotations
 
@@ -23,17 +23,16 @@ from ..layers import gaussian_heatmaps, heatmap_peaks
 
 
 class HeadOutputs(ABC):
-    """How to read a kind of head, and how to teach it points.
+    """Reads points from one kind of head, and trains it on points.
 
-    Points are in units of the head's own grid: pixels of a heatmap, bins of a SimCC
-    vector, shares of the input's width and height. :attr:`scale` converts them to
-    pixels of the input.
+    Points are in units of the head's own grid: heatmap pixels, SimCC bins, or fractions
+    of the input's width and height. :attr:`scale` converts them to input pixels.
 
     Args:
-        head (nn.Module): A head with a decoder. It is not changed.
+        head (nn.Module): A head with a decoder. It is not modified.
     """
 
-    #: Whether the output has a 2D heatmap of every joint.
+    #: Whether the output has a 2D heatmap for every joint.
     has_maps = False
 
     def __init__(self, head: nn.Module) -> None:
@@ -45,16 +44,16 @@ class HeadOutputs(ABC):
         """Input pixels per grid unit, in x and y."""
 
     def maps(self, outputs: object) -> dict[str, Tensor]:
-        """Heatmaps (B, K, h, w) by plane, ``'xy'`` for a 2D head; none without maps."""
+        """Return heatmaps (B, K, h, w) by plane, ``'xy'`` for a 2D head, if any."""
         return {}
 
     @abstractmethod
     def last(self, outputs: object) -> tuple[float, float]:
-        """The largest x and y of a point inside the input, in grid units."""
+        """Return the largest x and y of a point inside the input, in grid units."""
 
     @abstractmethod
     def points(self, outputs: object) -> tuple[Tensor, Tensor]:
-        """The joints that an output shows.
+        """Read the joints from an output.
 
         Returns:
             tuple[Tensor, Tensor]: Points (B, K, 2), x first, and confidence (B, K).
@@ -64,13 +63,13 @@ class HeadOutputs(ABC):
     def pseudo_loss(
         self, outputs: object, pseudo: Pseudo, sigma: float, loss: nn.Module
     ) -> Tensor:
-        """The loss of an output that is taught pseudo-labels.
+        """Compute the loss of an output on pseudo-labels.
 
         Args:
             outputs (Tensor | tuple | list): The student's output for u images.
             pseudo (Pseudo): Their pseudo-labels.
             sigma (float): Standard deviation of a Gaussian pseudo heatmap, in pixels.
-            loss (nn.Module): The loss of heatmaps, pseudo heatmaps (u, K, h, w) and
+            loss (nn.Module): The loss of heatmaps, pseudo heatmaps (u, K, h, w), and
                 weights (u, K). Heads without heatmaps use their own loss instead.
 
         Returns:
@@ -79,9 +78,9 @@ class HeadOutputs(ABC):
 
 
 class HeatmapOutputs(HeadOutputs):
-    """Heatmaps of one stage, or a list of those of several stages.
+    """Heatmaps of one stage, or a list of heatmaps of several stages.
 
-    Points are read off the last stage; all stages are taught.
+    Points are read from the last stage; all stages are trained.
     """
 
     has_maps = True
@@ -120,7 +119,7 @@ class HeatmapOutputs(HeadOutputs):
 
 
 class SimCCOutputs(HeadOutputs):
-    """Vectors of bins in x and in y (Li et al., "SimCC", ECCV 2022).
+    """Vectors of bins in x and y (Li et al., "SimCC", ECCV 2022).
 
     The confidence is the lower of the two peaks, as in MMPose.
     """
@@ -146,7 +145,7 @@ class SimCCOutputs(HeadOutputs):
         return torch.stack([x, y], -1).to(x_peak), torch.minimum(x_peak, y_peak)
 
     def targets(self, outputs: tuple[Tensor, Tensor], points: Tensor) -> tuple:
-        """Gaussian vectors (u, K, W), (u, K, H) around points, as the codec makes."""
+        """Return Gaussian vectors (u, K, W), (u, K, H) around points, as the codec."""
         codec, vectors = self.head.decoder, []
         for axis, output in enumerate(outputs):
             sigma = float(codec.sigma[axis])
@@ -170,9 +169,9 @@ class SimCCOutputs(HeadOutputs):
 
 
 class CoordinateOutputs(HeadOutputs):
-    """Coordinates (B, K, 2) as shares of the input's width and height.
+    """Coordinates (B, K, 2) as fractions of the input's width and height.
 
-    They have no confidence, so that all joints are equally sure.
+    They have no confidence: all joints count as equally confident.
     """
 
     @property
@@ -215,9 +214,9 @@ class RLEOutputs(CoordinateOutputs):
 
 
 class IntegralOutputs(CoordinateOutputs):
-    """Coordinates that are the mean of a heatmap (Sun et al., ECCV 2018).
+    """Coordinates computed as the mean of a heatmap (Sun et al., ECCV 2018).
 
-    The confidence is the heatmap's peak, which is high where the heatmap is narrow.
+    The confidence is the heatmap's peak, which is high if the heatmap is narrow.
     """
 
     def points(self, outputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -236,7 +235,7 @@ class IntegralOutputs(CoordinateOutputs):
 
 
 class DSNTOutputs(IntegralOutputs):
-    """The same with a loss of the heatmap beside that of the coordinates."""
+    """Like IntegralOutputs, with a heatmap loss added to the coordinate loss."""
 
     def pseudo_loss(
         self,
@@ -254,7 +253,7 @@ class DSNTOutputs(IntegralOutputs):
         return sum(terms)
 
 
-#: Heads with the class that reads them, the most special first.
+#: Head classes and the class that reads them, the most specific first.
 KINDS = (
     (DSNTHead, DSNTOutputs),
     (IntegralRegressionHead, IntegralOutputs),
@@ -266,7 +265,7 @@ KINDS = (
 
 
 def head_outputs(head: nn.Module) -> HeadOutputs | None:
-    """What reads the output of a head; None for a head of another kind."""
+    """Return the reader of a head's output, or None for an unsupported head."""
     for heads, kind in KINDS:
         if isinstance(head, heads) and getattr(head, "decoder", None) is not None:
             return kind(head)

@@ -14,27 +14,28 @@ from ..layers.semantic_graph_conv import (
 
 @MODELS.register_module()
 class TopologyHead(BaseModule):
-    """Graph network that turns the joints' features into a topology representation.
+    """Graph network that maps joint features to a topology representation.
 
     Section 3.4 of Xu et al., "Alleviating Human-level Shift: A Robust Domain Adaptation
-    Method for Multi-person Pose Estimation", ACM MM 2020: joints are the nodes of the
-    skeleton graph; a graph convolution, ``num_blocks`` residual blocks with non-local
-    layers, and a last 1x1 convolution over the nodes without norm and activation. A
-    graph of joints is small: it is computed in float32 under autocast, too.
+    Method for Multi-person Pose Estimation", ACM MM 2020. The joints are the nodes of
+    the skeleton graph. A graph convolution is followed by ``num_blocks`` residual
+    blocks with non-local layers and a final 1x1 convolution over the nodes without
+    normalization and activation. The graph is small, so it is computed in float32 even
+    under autocast.
 
-    A loss that only pulls representations together is minimised by a constant one;
-    :meth:`readout` is the guard: it must read the joints' coordinates off the
-    representation on labelled images. It is an addition to the paper, which also
-    leaves open the width of the representation.
+    A loss that only pulls representations together is minimized by a constant one.
+    :meth:`readout` prevents this: it must predict the joints' coordinates from the
+    representation on labeled images. It is an addition to the paper, which does not
+    specify the width of the representation either.
 
     Args:
-        in_channels (int): Channels of the joints' features.
+        in_channels (int): Channels of the joint features.
         num_keypoints (int): Number of joints K.
         skeleton_links (Iterable[Sequence[int]]): Pairs of joint indices.
         channels (int): Channels of the graph convolutions. Defaults to 128.
         num_blocks (int): Number of residual blocks. Defaults to 4.
         out_channels (int): Channels D of the representation. Defaults to 64.
-        init_cfg (dict, optional): Initialisation, see MMEngine's ``BaseModule``.
+        init_cfg (dict, optional): Initialization; see MMEngine's ``BaseModule``.
             Defaults to None.
     """
 
@@ -63,7 +64,7 @@ class TopologyHead(BaseModule):
         """Compute the topology representation g.
 
         Args:
-            features (Tensor): Features of the joints, shape (B, K, in_channels).
+            features (Tensor): Joint features, shape (B, K, in_channels).
 
         Returns:
             Tensor: Shape (B, K, out_channels).
@@ -72,7 +73,7 @@ class TopologyHead(BaseModule):
             return self.output(self.blocks(self.input(promote(features))))
 
     def readout(self, topology: Tensor) -> Tensor:
-        """Read the joints' coordinates off their representation, joint by joint.
+        """Predict the coordinates of each joint from its representation.
 
         Args:
             topology (Tensor): g, shape (B, K, out_channels).

@@ -13,7 +13,7 @@ _MIN_KEY_CHANNELS = 32
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
-    """Attention of maps on maps: ``softmax(scale * Q^T K) V`` over positions.
+    """Attention between maps: ``softmax(scale * Q^T K) V`` over positions.
 
     Args:
         queries (Tensor): Shape (B, E, h, w).
@@ -25,8 +25,8 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tens
         Tensor: Shape (B, C, h, w).
     """
     channels, size = values.size(1), queries.shape[2:]
-    # The fused kernels ask for equal widths and for channels that lie together in
-    # memory; zero channels change neither products nor the values that are kept.
+    # The fused kernels need equal widths and channels that are contiguous in memory.
+    # Zero channels change neither the products nor the values that are kept.
     width = max(channels, queries.size(1))
 
     def tokens(x: Tensor) -> Tensor:
@@ -41,30 +41,30 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tens
 
 @MODELS.register_module()
 class CAFANeck(BaseModule):
-    """Cross-attentive feature alignment: each domain attends to the other one.
+    """Cross-attentive feature alignment: each domain attends to the other.
 
     The bidirectional spatial attention of section 3.2 of Xu et al., "Alleviating
     Human-level Shift: A Robust Domain Adaptation Method for Multi-person Pose
     Estimation", ACM MM 2020. For a source image s and a target image t, queries Q_s,
-    keys K_t and values V are 1x1 convolutions; one correlation map serves both
-    directions, softmax over its rows and over its columns::
+    keys K_t, and values V are 1x1 convolutions; one correlation map serves both
+    directions, with a softmax over its rows and over its columns::
 
         M = scale * Q_s^T K_t
         s'_i = s_i + a_s * sum_j softmax_j(M_ij) v_t,j
         t'_j = t_j + a_t * sum_i softmax_i(M_ij) v_s,i
 
-    a_s and a_t are learnt and start at 0, where the neck is the identity. Both
-    directions run in a fused attention kernel, so memory is linear in the number of
+    a_s and a_t are learned and start at 0, so that the neck starts as the identity.
+    Both directions use a fused attention kernel, so memory is linear in the number of
     positions.
 
-    Image i of a domain is paired with image i of the other one, the shorter side
-    cycled. An image of the shorter side thus takes part in several pairs; its own
-    output comes from the first of them. When a side is empty, both are returned
-    unchanged, with the neck in their graph. Training only: a single image at test time
-    has no partner.
+    Image i of a domain is paired with image i of the other, with the shorter side
+    cycled. An image of the shorter side thus takes part in several pairs; its output
+    comes from the first of them. If a side is empty, both are returned unchanged, with
+    the neck in their graph. For training only: a single image at test time has no
+    partner.
 
-    The paper leaves open the width of the keys and any scaling of M, and its value
-    convolution is read here as one that both domains share.
+    The paper does not specify the width of the keys and any scaling of M. Its value
+    convolution is interpreted as shared by both domains.
 
     Args:
         in_channels (int): Channels C of the feature maps.
@@ -73,7 +73,7 @@ class CAFANeck(BaseModule):
             Defaults to None.
         scale (float): Factor of the correlation map. Defaults to 1.0, the plain
             products of the paper.
-        init_cfg (dict, optional): Initialisation, see MMEngine's ``BaseModule``.
+        init_cfg (dict, optional): Initialization; see MMEngine's ``BaseModule``.
             Defaults to None.
     """
 
@@ -108,7 +108,7 @@ class CAFANeck(BaseModule):
             target (Tensor): Features of the target images, shape (m, C, h, w).
 
         Returns:
-            tuple[Tensor, Tensor]: The adapted source and target features, of the
+            tuple[Tensor, Tensor]: The adapted source and target features, in the
             shapes of the inputs.
         """
         for name, x in (("source", source), ("target", target)):
@@ -120,7 +120,7 @@ class CAFANeck(BaseModule):
         if len(source) == 0 or len(target) == 0:
             zero = empty_sum(*self.parameters())
             return source + zero, target + zero
-        # The products are not scaled, and the softmax makes factors of their errors.
+        # The products are not scaled, and the softmax turns errors into factors.
         with full_precision(source):
             from_target, from_source = self._exchange(promote(source), promote(target))
         return (
@@ -129,7 +129,7 @@ class CAFANeck(BaseModule):
         )
 
     def _exchange(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """What each source image takes from its target image, and the reverse."""
+        """Return what each source image gets from its target image, and vice versa."""
         n, m = len(source), len(target)
         query, key = self.query(source), self.key(target)
         from_target = _attend(
@@ -142,7 +142,7 @@ class CAFANeck(BaseModule):
 
     @staticmethod
     def _cycle(x: Tensor, length: int) -> Tensor:
-        """The first ``length`` entries of ``x`` repeated without end."""
+        """Return the first ``length`` entries of ``x`` repeated cyclically."""
         if length <= len(x):
             return x[:length]
         return x[torch.arange(length, device=x.device) % len(x)]

@@ -31,8 +31,8 @@ from .pose_network import PoseNetwork
 class DomainAdaptiveTopdown(TopdownPoseEstimator):
     """A top-down pose estimator that trains on batches of several domains.
 
-    It has any stock backbone, neck and head, and named adaptations that act on images,
-    features and outputs in training. The deployed :class:`PoseNetwork`, a stock
+    It has any stock backbone, neck, and head, and named adaptations that act on images,
+    features, and outputs in training. The deployed :class:`PoseNetwork`, a stock
     estimator without adaptations, makes the predictions. In the state dict, everything
     that is not under ``adaptations.`` has the keys of the stock estimator. A stock
     checkpoint therefore loads, and adaptations that it lacks keep their initial
@@ -49,7 +49,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             dataset's, like the argument ``metainfo`` of MMPose's estimators. Defaults
             to None: the dataset's own.
         target_loss_weight (float): Factor of the pose loss on labeled target images.
-            Defaults to 0.5, the value that is best in the study of Xu et al.,
+            Defaults to 0.5, the best value in the study of Xu et al.,
             "Alleviating Human-level Shift", ACM MM 2020, Table 4.
         checkpoint_joints (str | dict, optional): The joint definition of the checkpoint
             to start from, if it differs from ``joints``. The channels of the head's
@@ -83,7 +83,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         self.adaptations = _build_adaptations(adaptations or {}, given)
         if not isinstance(target_loss_weight, Real) or not target_loss_weight >= 0:
             raise ValueError(
-                "target_loss_weight must be a number from 0 on, but is "
+                "target_loss_weight must be a number >= 0, but is "
                 f"{target_loss_weight!r}"
             )
         self.target_loss_weight = target_loss_weight
@@ -93,7 +93,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         for name, adaptation in self.adaptations.items():
             self._check_reads(name, adaptation)
             adaptation.bind(self)
-        _ = self.deployed  # which fails where the config asks for what is not there
+        _ = self.deployed  # fails if the config names a network that does not exist
         self._dataset_meta: dict | None = None
         self.register_load_state_dict_post_hook(_start_adaptations)
         self._tapped: dict[str, Tensor] = {}
@@ -102,12 +102,12 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
                 self._tap(tap)
         if checkpoint_joints is not None:
             if joints is None:
-                raise ValueError("checkpoint_joints is given, but there are no joints")
+                raise ValueError("checkpoint_joints is set, but joints is not")
             self._sort_head_on_load(joint_definition(checkpoint_joints))
 
     @property
     def dataset_meta(self) -> dict | None:
-        """The joints that the network predicts, or the dataset's if none are given."""
+        """The joints that the network predicts, or the dataset's if none are set."""
         return self.metainfo or self._dataset_meta
 
     @dataset_meta.setter
@@ -121,10 +121,10 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
 
     @property
     def deployed(self) -> PoseNetwork:
-        """The network that predicts, the student or a teacher.
+        """The network that predicts: the student or a teacher.
 
         Raises:
-            ValueError: ``test_cfg.network`` names a network that does not exist.
+            ValueError: If ``test_cfg.network`` names a network that does not exist.
         """
         return self._teacher().teacher if self._is_teacher_deployed() else self.student
 
@@ -132,7 +132,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         return self.test_cfg.get("network", "student") != "student"
 
     def _teacher(self) -> Adaptation:
-        """The adaptation whose teacher is to be deployed."""
+        """Return the adaptation whose teacher is deployed."""
         name = self.test_cfg["network"]
         teachers = [a for a in self.adaptations.values() if a.teacher is not None]
         if name != "teacher" or len(teachers) != 1:
@@ -144,46 +144,46 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         return teachers[0]
 
     def _predicting(self) -> PoseNetwork:
-        """The deployed network, if it can predict.
+        """Return the deployed network, if it can predict.
 
         Raises:
-            RuntimeError: It is a teacher that was never set.
+            RuntimeError: If it is a teacher that was never set.
         """
         if self._is_teacher_deployed() and not self._teacher().teacher_is_set:
             raise RuntimeError(
                 "model.test_cfg.network is 'teacher', but this teacher was never set: "
                 "no checkpoint was loaded, or one without a teacher, such as a source "
-                "model or a published one. Load a checkpoint of a run with this "
-                "teacher; or set model.test_cfg.network='student' to predict with the "
-                "weights that were loaded; or load a published model with the config "
-                "that was published with it"
+                "model or a published model. Load a checkpoint of a run with this "
+                "teacher; set model.test_cfg.network='student' to predict with the "
+                "loaded weights; or load a published model with the config that was "
+                "published with it"
             )
         return self.deployed
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Features of the deployed network; see TopdownPoseEstimator."""
+        """Extract features with the deployed network; see TopdownPoseEstimator."""
         return self._predicting().extract_feat(inputs)
 
     def predict(self, inputs: Tensor, data_samples: SampleList) -> SampleList:
-        """Predictions of the deployed network; see TopdownPoseEstimator."""
+        """Predict with the deployed network; see TopdownPoseEstimator."""
         return self._predicting().predict(inputs, data_samples)
 
     def _forward(
         self, inputs: Tensor, data_samples: OptSampleList = None
     ) -> Tensor | tuple[Tensor, ...]:
-        """Raw output of the deployed network; see TopdownPoseEstimator."""
+        """Return the raw output of the deployed network; see TopdownPoseEstimator."""
         return self._predicting()._forward(inputs, data_samples)
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
-        """Losses of a batch of several domains.
+        """Compute the losses of a batch of several domains.
 
         Args:
-            inputs (Tensor): Images (B, 3, H, W), the domains one after the other.
+            inputs (Tensor): Images (B, 3, H, W), ordered by domain.
             data_samples (list[PoseDataSample]): Their samples, each with a ``domain``.
 
         Returns:
-            dict[str, Tensor]: ``source.loss_kpt`` and the like, as the head names them,
-            and ``name.term`` of each adaptation.
+            dict[str, Tensor]: The head's losses, such as ``source.loss_kpt``, and
+            ``name.term`` for each term of each adaptation.
         """
         batch = DomainBatch(data_samples, inputs)
         for adaptation in self.adaptations.values():
@@ -202,7 +202,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         batch.outputs = map_tensors(promote, self.head.forward(feats))
         if self.head_outputs is not None:
             batch.maps = self.head_outputs.maps(batch.outputs)
-        batch.features.update(self._tapped)  # now with those of the head's modules
+        batch.features.update(self._tapped)  # now including the head's modules
         self._tapped.clear()
 
         losses = self._pose_losses(feats, batch)
@@ -214,7 +214,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
     def _pose_losses(
         self, feats: tuple | list, batch: DomainBatch
     ) -> dict[str, Tensor]:
-        """The head's own losses, for each labelled domain."""
+        """Compute the head's own losses for each labeled domain."""
         losses = {}
         weights = {SOURCE: 1.0, TARGET_LABELED: self.target_loss_weight}
         for domain, weight in weights.items():
@@ -230,12 +230,12 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             for name, value in terms.items():
                 value = value * weight if "loss" in name else value
                 losses[f"{domain}.{name}"] = value
-        if not losses:  # even so every rank has a gradient of every parameter
+        if not losses:  # every rank still needs a gradient of every parameter
             losses["labeled.loss"] = empty_sum(*tensors(batch.outputs))
         return losses
 
     def _check_reads(self, name: str, adaptation: Adaptation) -> None:
-        """Raise a ValueError if an adaptation reads what the head does not give."""
+        """Raise a ValueError if an adaptation reads what the head does not provide."""
         given = set()
         if self.head_outputs is not None:
             given = {"points", "maps"} if self.head_outputs.has_maps else {"points"}
@@ -244,12 +244,12 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             what = "2D heatmaps" if "maps" in missing else "keypoints"
             raise ValueError(
                 f"model.adaptations.{name}: {type(adaptation).__name__} reads {what} "
-                f"from the head, but {type(self.head).__name__} does not give them; "
-                "take another head, or remove the adaptation"
+                f"from the head, but {type(self.head).__name__} does not provide "
+                "them; use another head or remove the adaptation"
             )
 
     def _tap(self, name: str) -> None:
-        """Keep the output of the module ``name`` of every forward pass in training."""
+        """Keep the output of module ``name`` in every training forward pass."""
 
         def keep(module: nn.Module, inputs: tuple, output: Tensor) -> None:
             if self.training:
@@ -264,7 +264,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             return self.get_submodule(name)
         except AttributeError as error:
             raise ValueError(
-                f"{what} '{name}', but the estimator has no such module: {error}"
+                f"{what} '{name}', which is not a module of the estimator: {error}"
             ) from error
 
     def train(self, mode: bool = True) -> DomainAdaptiveTopdown:
@@ -275,7 +275,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         return self
 
     def _sort_head_on_load(self, checkpoint_joints: dict) -> None:
-        """Fit the last layer of a checkpoint with other joints when it is loaded."""
+        """Sort the last layer of a checkpoint by joint name when it is loaded."""
         if not hasattr(self.head, "final_layer"):
             raise ValueError(
                 "checkpoint_joints sorts the channels of the head's `final_layer` by "
@@ -298,8 +298,8 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
                     fitted[wanted_index] = given[given_index]
                 state_dict[key] = fitted
                 print_log(
-                    f"{key}: {len(mapping)} of {len(parameter)} joints taken from the "
-                    f"{len(given)} of the checkpoint, by name",
+                    f"{key}: {len(mapping)} of {len(parameter)} joints initialized "
+                    f"from the {len(given)} joints of the checkpoint, by name",
                     "current",
                 )
 
@@ -307,13 +307,13 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
 
 
 def _start_adaptations(model: nn.Module, incompatible_keys: tuple) -> None:
-    """Don't report adaptations as missing in a checkpoint that has none of them."""
+    """Do not report adaptations as missing if a checkpoint has none of them."""
     missing = incompatible_keys.missing_keys
     own = {name for name, _ in model.adaptations.named_parameters(prefix="adaptations")}
     if own and own <= set(missing):
         missing[:] = [key for key in missing if not key.startswith("adaptations.")]
         print_log(
-            f"the checkpoint has no adaptations: {list(model.adaptations)} start with "
+            f"the checkpoint has no adaptations: {list(model.adaptations)} keep "
             "their initial weights",
             "current",
         )
@@ -324,13 +324,13 @@ def _priority(adaptation: Adaptation) -> int:
 
 
 def _in_channels(head: nn.Module) -> int | None:
-    """Channels of the last feature map that a head sees, if it says so."""
+    """Return the channels of the last feature map that a head receives, if known."""
     channels = getattr(head, "in_channels", getattr(head, "unit_channels", None))
     return channels[-1] if isinstance(channels, (list, tuple)) else channels
 
 
 def _check_head(head: nn.Module, metainfo: dict) -> None:
-    """Raise a ValueError if a head lacks a channel for a joint."""
+    """Raise a ValueError unless a head has as many channels as there are joints."""
     key = "num_joints" if hasattr(head, "num_joints") else "out_channels"
     channels = getattr(head, key, metainfo["num_keypoints"])
     if channels != metainfo["num_keypoints"]:
@@ -342,7 +342,7 @@ def _check_head(head: nn.Module, metainfo: dict) -> None:
 
 def _build_adaptations(configs: Mapping[str, dict], given: dict) -> nn.ModuleDict:
     if not isinstance(configs, Mapping):
-        raise ValueError(f"adaptations must be configs by name, but are {configs!r}")
+        raise ValueError(f"adaptations must map names to configs, but is {configs!r}")
     adaptations = nn.ModuleDict()
     for name, cfg in configs.items():
         try:
@@ -354,7 +354,7 @@ def _build_adaptations(configs: Mapping[str, dict], given: dict) -> nn.ModuleDic
 
 @contextmanager
 def _computed_output(head: nn.Module, output: Tensor) -> Iterator[None]:
-    """Within this context, the head's ``forward`` returns an output computed before.
+    """Make the head's ``forward`` return a precomputed output in this context.
 
     A head's ``loss`` calls its own ``forward``, but all domains have already passed
     through the head together.

@@ -10,13 +10,13 @@ PARTS = ("backbone", "neck", "head")
 
 
 class PoseNetwork(TopdownPoseEstimator):
-    """The stock top-down estimator made of the parts of another one.
+    """A stock top-down estimator made of the parts of another estimator.
 
-    Student, teacher and published model are networks of this kind. The state dict has
-    the keys of the stock estimator, and images are to be preprocessed.
+    Student, teacher, and published model are networks of this kind. The state dict has
+    the keys of the stock estimator. Images must be preprocessed.
 
     Args:
-        estimator (nn.Module): Its backbone, neck and head are shared, not copied.
+        estimator (nn.Module): Its backbone, neck, and head are shared, not copied.
     """
 
     def __init__(self, estimator: nn.Module) -> None:

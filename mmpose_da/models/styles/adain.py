@@ -12,14 +12,14 @@ from .vgg import VGGDecoder, VGGEncoder, load_encoder, load_state, part_of
 
 
 def channel_statistics(features: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel of each image, over the positions.
+    """Compute the mean and standard deviation of each channel of each image.
 
-    As in instance normalisation (Huang and Belongie, ICCV 2017, Eq. 5 and 6), the
-    variance is the biased one, plus ``eps``.
+    As in instance normalization (Huang and Belongie, ICCV 2017, Eq. 5 and 6), they are
+    taken over all positions, with the biased variance plus ``eps``.
 
     Args:
         features (Tensor): (B, C, h, w).
-        eps (float): Keeps the root, and its gradient, finite. Defaults to 1e-5.
+        eps (float): Keeps the square root and its gradient finite. Defaults to 1e-5.
 
     Returns:
         tuple[Tensor, Tensor]: Both (B, C, 1, 1), in float32 for half precision.
@@ -31,7 +31,7 @@ def channel_statistics(features: Tensor, eps: float = 1e-5) -> tuple[Tensor, Ten
 
 
 def adain(content: Tensor, style: Tensor, eps: float = 1e-5) -> Tensor:
-    """Adaptive instance normalisation.
+    """Adaptive instance normalization.
 
     Huang and Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance
     Normalization", ICCV 2017, Eq. 8, for each image and channel::
@@ -53,7 +53,7 @@ def adain(content: Tensor, style: Tensor, eps: float = 1e-5) -> Tensor:
 
 @MODELS.register_module()
 class AdaINStyle(Style):
-    """Style transfer by adaptive instance normalisation of VGG-19's features.
+    """Style transfer by adaptive instance normalization of VGG-19 features.
 
     Huang and Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance
     Normalization", ICCV 2017. With the features z of the encoder, the result is
@@ -61,19 +61,19 @@ class AdaINStyle(Style):
 
         decoder((1 - strength) z_content + strength adain(z_content, z_style))
 
-    A small strength thus gives the decoder's reconstruction of the content, which is
-    not the content; with strength 0 the content itself is given.
+    A small strength thus gives the decoder's reconstruction of the content, which
+    differs from the content. Strength 0 gives the content itself.
 
-    Encoder and decoder are loaded at the first use, and onto the device of the images.
-    They serve training only: they are fixed, and in no state dict.
+    Encoder and decoder are loaded on first use, onto the device of the images. They are
+    used in training only, are fixed, and are not in any state dict.
 
     Args:
-        encoder (str, optional): Checkpoint with VGG-19 as torchvision names it, or of
-            :class:`AdaINTrainer`, which has the encoder in it. None leaves it random,
-            which serves tests. Defaults to ``'torchvision://vgg19'``.
-        decoder (str, optional): Checkpoint of :class:`AdaINTrainer` as its training
-            writes it, or the state dict of a :class:`VGGDecoder`. Building works
-            without one, use does not. Defaults to None.
+        encoder (str, optional): Checkpoint of VGG-19 with torchvision's names, or of
+            :class:`AdaINTrainer`, which contains the encoder. None leaves it random,
+            for tests. Defaults to ``'torchvision://vgg19'``.
+        decoder (str, optional): Checkpoint of an :class:`AdaINTrainer` run, or the
+            state dict of a :class:`VGGDecoder`. It is needed for use, but not for
+            building. Defaults to None.
     """
 
     def __init__(
@@ -81,24 +81,24 @@ class AdaINStyle(Style):
     ) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
-        # A tuple: as submodules they would go into each checkpoint of the estimator.
+        # A tuple: submodules would be in every checkpoint of the estimator.
         self._networks: tuple[VGGEncoder, VGGDecoder] | None = None
 
     def load(self) -> None:
         """Load encoder and decoder.
 
         Raises:
-            FileNotFoundError: There is no trained decoder.
-            ValueError: A checkpoint does not have what it is given for, or the decoder
-                was trained with another encoder.
+            FileNotFoundError: If there is no trained decoder.
+            ValueError: If a checkpoint lacks the expected weights, or the decoder was
+                trained with another encoder.
         """
         if self._networks is not None:
             return
         if self.decoder is None or not _can_exist(self.decoder):
             raise FileNotFoundError(
                 f"AdaINStyle needs a trained decoder, but decoder={self.decoder!r} is "
-                "none; train one for the domains, as in `python tools/train.py "
-                "configs/style/adain_coco2mpii.py`, and give it as decoder="
+                "not available; train one for the domains, for example with `python "
+                "tools/train.py configs/style/adain_coco2mpii.py`, and set decoder="
                 "'work_dirs/adain_coco2mpii/iter_N.pth'"
             )
         encoder, decoder = load_encoder(self.encoder), VGGDecoder()
@@ -107,7 +107,7 @@ class AdaINStyle(Style):
         if weights is None:
             raise ValueError(
                 f"the checkpoint '{self.decoder}' has no decoder ('decoder.0.weight', "
-                "...); give one of AdaINTrainer"
+                "...); use a checkpoint of AdaINTrainer"
             )
         trained_with = part_of(state, "encoder", encoder)
         if trained_with is not None and self.encoder is not None:
@@ -128,5 +128,5 @@ class AdaINStyle(Style):
 
 
 def _can_exist(checkpoint: str) -> bool:
-    """Whether it is a file, or a location such as ``https://...``."""
+    """Return whether it is a file or a location such as ``https://...``."""
     return "://" in checkpoint or Path(checkpoint).expanduser().is_file()

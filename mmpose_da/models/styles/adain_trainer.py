@@ -19,23 +19,24 @@ class AdaINTrainer(BaseModel):
     """Trains the decoder of :class:`AdaINStyle` on the images of two domains.
 
     Huang and Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance
-    Normalization", ICCV 2017, Sec. 6.2. The images of each domain are the content, and
-    those of the other the style. With t the target features ``adain(content, style)``
-    and the features of the decoded t::
+    Normalization", ICCV 2017, Sec. 6.2. The images of each domain serve as content,
+    with those of the other domain as style. With the target features t,
+    ``adain(content, style)``, and the encoder's features of the decoded t::
 
         loss_content = MSE(relu4_1, t)
-        loss_style = style_weight * sum over relu1_1, relu2_1, relu3_1 and relu4_1 of
+        loss_style = style_weight * sum over relu1_1, relu2_1, relu3_1, and relu4_1 of
                      MSE(mu, mu of the style) + MSE(sigma, sigma of the style)
 
-    The decoder alone learns. A checkpoint of the training is what ``AdaINStyle`` takes
-    as its ``decoder``.
+    Only the decoder is trained. A checkpoint of the run serves as the ``decoder`` of
+    ``AdaINStyle``.
 
     Args:
-        encoder (str, optional): See :class:`AdaINStyle`. It is loaded when the training
-            initialises the weights.
-        style_weight (float): Factor of the style loss. Defaults to 10.0, the paper's.
-        data_preprocessor (dict, optional): Any that normalises with a mean and a
-            standard deviation; the losses are of colours in [0, 1].
+        encoder (str, optional): See :class:`AdaINStyle`. It is loaded when training
+            initializes the weights.
+        style_weight (float): Factor of the style loss. Defaults to 10.0, as in the
+            paper.
+        data_preprocessor (dict, optional): Any that normalizes with a mean and a
+            standard deviation; the losses are computed on colors in [0, 1].
     """
 
     def __init__(
@@ -60,16 +61,16 @@ class AdaINTrainer(BaseModel):
     def forward(
         self, inputs: Tensor, data_samples: SampleList, mode: str = "tensor"
     ) -> dict[str, Tensor] | tuple[Tensor, Tensor, Tensor]:
-        """Losses, or pictures.
+        """Compute losses or images.
 
         Args:
-            inputs (Tensor): Preprocessed images (B, 3, H, W), the source first.
+            inputs (Tensor): Preprocessed images (B, 3, H, W), source first.
             data_samples (list[PoseDataSample]): Their samples, each with a ``domain``.
             mode (str): ``'loss'`` or ``'tensor'``. Defaults to ``'tensor'``.
 
         Returns:
             dict[str, Tensor] | tuple[Tensor, Tensor, Tensor]: The losses; or content,
-            style and result of full strength, (B, 3, H, W) each, RGB in [0, 1].
+            style, and result at full strength, each (B, 3, H, W), RGB in [0, 1].
         """
         content = self.pixels.to_rgb(inputs)
         style = content[self.partners(DomainBatch(data_samples, inputs))]
@@ -96,16 +97,16 @@ class AdaINTrainer(BaseModel):
 
     @staticmethod
     def partners(batch: DomainBatch) -> Tensor:
-        """For each image, the index (B,) of one of the other domain.
+        """Return, for each image, the index (B,) of an image of the other domain.
 
-        Those of the shorter side are taken again; batches are shuffled, so that no
-        further chance is needed.
+        Images of the shorter side are reused. Batches are shuffled, so no further
+        randomness is needed.
         """
         source, target = len(batch[SOURCE]), len(batch["target"])
         if not source or not target:
             raise ValueError(
                 "AdaINTrainer needs images of source and target in every batch, but "
-                f"this one has {source} and {target}; see samples_per_domain"
+                f"this batch has {source} and {target}; see samples_per_domain"
             )
         index = torch.arange(len(batch), device=batch.images.device)
         return torch.where(

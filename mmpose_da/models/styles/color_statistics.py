@@ -7,36 +7,35 @@ from torch import Tensor
 from ..layers.numerics import full_precision
 from .base import Style
 
-#: Reinhard et al., 2001: RGB to the responses of the cones.
+#: Reinhard et al., 2001: RGB to cone responses.
 RGB_TO_LMS = (
     (0.3811, 0.5783, 0.0402),
     (0.1967, 0.7244, 0.0782),
     (0.0241, 0.1288, 0.8444),
 )
-#: Their logarithms to l, alpha and beta, before the rows are scaled to length 1.
+#: Their logarithms to l, alpha, and beta, before the rows are scaled to length 1.
 LMS_TO_LAB = ((1, 1, 1), (1, 1, -2), (1, -1, 0))
-#: What is added before the logarithm: one grey level of 256.
+#: Added before the logarithm: one gray level of 256.
 BLACK = 1 / 255
 
 
 @MODELS.register_module()
 class ColorStatisticsStyle(Style):
-    """The colours of the content get the mean and the spread of the style's.
+    """Transfers the mean and standard deviation of the style's colors.
 
     Reinhard et al., "Color Transfer between Images", IEEE Computer Graphics and
     Applications, 2001: mean and standard deviation of each image are matched in each
-    channel of the decorrelated space l-alpha-beta, that of the logarithms of the cones'
-    responses. This is no transfer of texture, as that of :class:`AdaINStyle`, but a
-    light substitute that has no weights.
+    channel of the decorrelated l-alpha-beta space, which is computed from logarithms of
+    cone responses. Unlike :class:`AdaINStyle`, this does not transfer texture. It is a
+    lightweight substitute without weights.
 
-    The paper leaves black open, which has no logarithm: here one grey level is added
-    before it and taken away in the end. The strength interpolates means and standard
-    deviations.
+    The paper does not treat black, which has no logarithm: here, one gray level is
+    added before the logarithm and subtracted after its inverse. The strength
+    interpolates means and standard deviations.
 
     Args:
-        eps (float): A smaller standard deviation, of natural logarithms, counts as so
-            much; without it, what noise of colour there is in a grey image would be
-            blown up. Defaults to 0.01.
+        eps (float): Lower bound of a standard deviation, in natural logarithms. Without
+            it, color noise in a gray image would be amplified. Defaults to 0.01.
     """
 
     def __init__(self, eps: float = 0.01) -> None:
@@ -64,12 +63,12 @@ class ColorStatisticsStyle(Style):
             return self.decode(matched)
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """RGB (..., 3, H, W) to l, alpha, beta (..., 3, H, W)."""
+        """Convert RGB (..., 3, H, W) to l, alpha, beta (..., 3, H, W)."""
         lms = _mix(self.to_lms, pixels).clamp(min=0)
         return _mix(self.to_lab, (lms + BLACK).log())
 
     def decode(self, colors: Tensor) -> Tensor:
-        """The inverse of :meth:`encode`."""
+        """Invert :meth:`encode`."""
         lms = _mix(self.to_lab_inverse, colors).exp() - BLACK
         return _mix(self.to_lms_inverse, lms)
 

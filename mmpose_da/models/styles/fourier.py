@@ -11,19 +11,20 @@ from .base import Style
 
 @MODELS.register_module()
 class FourierStyle(Style):
-    """The low frequencies of the content get the amplitude of the style's.
+    """Transfers the amplitudes of the style's low frequencies.
 
     Yang and Soatto, "FDA: Fourier Domain Adaptation for Semantic Segmentation", CVPR
-    2020, Sec. 3.1, Eq. 3. Per channel, the phase stays, and so do the amplitudes of
-    frequencies that are further from zero than ``beta`` times the smaller side of the
-    image, along one axis or the other. The strength interpolates the amplitudes.
+    2020, Sec. 3.1, Eq. 3. Per channel, the phase is kept, and so are the amplitudes of
+    frequencies that are farther from zero than ``beta`` times the smaller side of the
+    image, along either axis. The strength interpolates the amplitudes.
 
-    The zero frequency, which is the mean colour, always is in the window, and it alone
-    is where ``beta`` times the side is less than 1: in images below 100 px with 0.01.
+    The zero frequency, which is the mean color, is always in the window. It is the only
+    one if ``beta`` times the side is less than 1: with 0.01, in images below 100 px.
 
     Args:
-        beta (float): Half the side of the window, as a share of the smaller side of the
-            image; in [0, 0.5]. The paper uses 0.01, 0.05 and 0.09. Defaults to 0.01.
+        beta (float): Half the side of the window, as a fraction of the smaller side of
+            the image; in [0, 0.5]. The paper uses 0.01, 0.05, and 0.09. Defaults to
+            0.01.
     """
 
     def __init__(self, beta: float = 0.01) -> None:
@@ -42,7 +43,7 @@ class FourierStyle(Style):
     def window(
         self, height: int, width: int, device: torch.device | None = None
     ) -> Tensor:
-        """Of ``rfft2``, which frequencies (H, W // 2 + 1) are in it, as 0 or 1."""
+        """Return which ``rfft2`` frequencies (H, W // 2 + 1) are in it, as 0 or 1."""
         reach = math.floor(self.beta * min(height, width))
         y = torch.fft.fftfreq(height, 1 / height, device=device).abs() <= reach
         x = torch.fft.rfftfreq(width, 1 / width, device=device) <= reach

@@ -9,16 +9,16 @@ from torch import Tensor, nn
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-#: VGG-19 up to its layer conv4_1: outputs of 3 x 3 convolutions; None halves the size.
+#: VGG-19 up to conv4_1: output channels of 3 x 3 convolutions; None halves the size.
 CHANNELS = (64, 64, None, 128, 128, None, 256, 256, 256, 256, None, 512)
-#: What height and width of an image must be multiples of.
+#: Height and width of an image must be multiples of this.
 STRIDE = 8
 
 
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
-    """Reflection keeps a frame of zeros out of the picture (Huang and Belongie)."""
+    """Create a convolution without a border of zeros, as in Huang and Belongie."""
     conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode="reflect")
-    # PyTorch's own initial weights let contrasts fade over so many layers.
+    # With PyTorch's default initialization, contrast fades over so many layers.
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     nn.init.zeros_(conv.bias)
     return conv
@@ -29,11 +29,11 @@ class VGGEncoder(nn.Module):
 
     Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
     Recognition", ICLR 2015, as the encoder of Huang and Belongie, ICCV 2017, Sec. 6.1.
-    The weights have the names of ``torchvision.models.vgg19``. It is fixed: they have
-    no gradient.
+    The weights have the names of ``torchvision.models.vgg19``. They are fixed and
+    receive no gradient.
     """
 
-    #: relu1_1, relu2_1, relu3_1 and relu4_1 among the layers.
+    #: Indices of relu1_1, relu2_1, relu3_1, and relu4_1 among the layers.
     TAPS = (1, 6, 11, 20)
 
     def __init__(self) -> None:
@@ -52,20 +52,20 @@ class VGGEncoder(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        """Features of images.
+        """Extract features of images.
 
         Args:
             pixels (Tensor): (B, 3, H, W), RGB in [0, 1].
 
         Returns:
-            list[Tensor]: Outputs of relu1_1, relu2_1, relu3_1 and relu4_1, of shapes
+            list[Tensor]: Outputs of relu1_1, relu2_1, relu3_1, and relu4_1, of shapes
             (B, 64, H, W), (B, 128, H/2, W/2), (B, 256, H/4, W/4), (B, 512, H/8, W/8).
         """
         size = tuple(pixels.shape[2:])
         if any(side % STRIDE or side < 2 * STRIDE for side in size):
             raise ValueError(
-                f"height and width must be multiples of {STRIDE} and {2 * STRIDE} or "
-                f"more, got {size}"
+                f"height and width must be multiples of {STRIDE} and at least "
+                f"{2 * STRIDE}, got {size}"
             )
         x, outputs = (pixels - self.mean) / self.std, []
         for index, layer in enumerate(self.features):
@@ -76,10 +76,10 @@ class VGGEncoder(nn.Module):
 
 
 class VGGDecoder(nn.Sequential):
-    """The encoder mirrored: from its last features (B, 512, H/8, W/8) to (B, 3, H, W).
+    """The mirrored encoder: from its last features (B, 512, H/8, W/8) to (B, 3, H, W).
 
-    Nearest upsampling in the place of pooling (Huang and Belongie, ICCV 2017, Sec.
-    6.1). The pixels are RGB for [0, 1], and not clamped.
+    Nearest-neighbor upsampling replaces pooling (Huang and Belongie, ICCV 2017, Sec.
+    6.1). The output is RGB with a nominal range of [0, 1], not clamped.
     """
 
     def __init__(self) -> None:
@@ -89,11 +89,11 @@ class VGGDecoder(nn.Sequential):
                 layers.append(nn.Upsample(scale_factor=2))
             else:
                 layers += [conv3x3(inputs.pop(), inputs[-1]), nn.ReLU(inplace=True)]
-        super().__init__(*layers[:-1])  # pixels come out of a convolution
+        super().__init__(*layers[:-1])  # a convolution comes last
 
 
 def load_state(checkpoint: str) -> Mapping[str, Tensor]:
-    """The state dict of a checkpoint, wherever MMEngine can load it from."""
+    """Load the state dict of a checkpoint from any location MMEngine supports."""
     content = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu")
     return content.get("state_dict", content)
 
@@ -101,16 +101,16 @@ def load_state(checkpoint: str) -> Mapping[str, Tensor]:
 def part_of(
     state: Mapping[str, Tensor], name: str, module: nn.Module
 ) -> dict[str, Tensor] | None:
-    """The weights of a module out of a state dict that may have others too.
+    """Extract the weights of a module from a state dict that may contain others.
 
     Args:
-        state (Mapping[str, Tensor]): A state dict, of a model that has the module under
-            ``name``, or one with the module's own keys.
+        state (Mapping[str, Tensor]): State dict of a model that has the module under
+            ``name``, or of the module itself.
         name (str): ``'encoder'`` or ``'decoder'``.
         module (nn.Module): The module.
 
     Returns:
-        dict[str, Tensor] | None: What the module can load, None if it is not there.
+        dict[str, Tensor] | None: Weights for the module, or None if any are missing.
     """
     for prefix in (f"{name}.", ""):
         if all(prefix + key in state for key in module.state_dict()):
@@ -119,7 +119,7 @@ def part_of(
 
 
 def load_encoder(checkpoint: str | None) -> VGGEncoder:
-    """The encoder with the weights of a checkpoint; with None they are random."""
+    """Load the encoder from a checkpoint; with None, its weights are random."""
     encoder = VGGEncoder()
     if checkpoint is not None:
         weights = part_of(load_state(checkpoint), "encoder", encoder)

@@ -134,7 +134,7 @@ def test_cafa_gives_the_head_own_or_exchanged_features(probability):
     is_own = (seen == own).flatten(1).all(1)
     assert ((seen == exchanged).flatten(1).all(1) ^ is_own).all()
     assert abs(is_own.double().mean() - (1 - probability)) < 0.25
-    # the loss is on exchanged features whatever the head sees
+    # the loss is on exchanged features, whatever the head receives
     plain = FeatureAlignment().loss(
         DomainBatch(batch.data_samples, batch.images, dict(head=exchanged))
     )
@@ -236,7 +236,7 @@ def test_readout_error_counts_labelled_joints_only():
 
 
 def test_the_readout_keeps_the_topology_from_collapsing():
-    """Alignment alone takes the spread of g away; with the readout it stays."""
+    """Alignment alone removes the spread of g; the readout keeps it."""
 
     def spread_after_training(readout_weight):
         torch.manual_seed(0)

@@ -27,14 +27,14 @@ def make_model(**kwargs):
     torch.manual_seed(0)
     teacher = dict(dict(type="MeanTeacher", student_view=VIEW), **kwargs)
     model = build(joints="MpiiDataset", adaptations=dict(mt=teacher))
-    EMATeacherHook().update(model)  # as before a training
+    EMATeacherHook().update(model)  # as at the start of a run
     return model, model.adaptations["mt"]
 
 
 class Spots(nn.Module):
-    """A teacher that sees a joint where a colour channel is brightest.
+    """A teacher that sees a joint where a color channel is brightest.
 
-    The three channels are the joints `first`, `first + 1` and so on; all others are
+    The three channels are the joints `first`, `first + 1`, and so on; all others are
     nowhere.
     """
 
@@ -50,7 +50,7 @@ class Spots(nn.Module):
 
 
 def spotted(adaptation, teacher, *points):
-    """The estimator's teacher replaced; a batch with crops that have coloured spots."""
+    """The estimator's teacher replaced; a batch with crops that have colored spots."""
     adaptation.average.module = teacher
     crops = gaussian_heatmaps(torch.stack(points), (64, 64), sigma=4)
     adaptation.pixels.mean.zero_()
@@ -391,7 +391,7 @@ def test_teacher_predicts_where_the_config_says_so():
         expected = teacher.teacher(images)
     assert torch.equal(of_teacher, expected)
     assert not torch.allclose(of_teacher, of_student)
-    # It is a matter of prediction alone.
+    # It only concerns prediction.
     assert deployed.backbone is not deployed.adaptations["mt"].teacher.backbone
 
 

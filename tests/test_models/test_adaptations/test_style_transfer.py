@@ -16,7 +16,7 @@ COLORS = dict(type="ColorStatisticsStyle")
 
 
 class Swap(Style):
-    """The result is the style. Remembers what it was asked for."""
+    """The result is the style. Records its arguments."""
 
     def __init__(self):
         super().__init__()
@@ -44,7 +44,7 @@ def make(monkeypatch):
 
 
 def make_batch(**counts) -> DomainBatch:
-    """Preprocessed images of one colour each, all different."""
+    """Preprocessed images of one color each, all different."""
     _, samples = tiny_model.batch(**counts)
     levels = torch.linspace(0.1, 0.9, len(samples))[:, None, None, None]
     colors = Pixels(PREPROCESSOR).from_rgb(levels.expand(-1, 3, 16, 16))
@@ -241,5 +241,5 @@ def test_wrong_arguments(kwargs):
 
 
 def test_weight_without_a_loss():
-    with pytest.raises(ValueError, match="no weight; change its share"):
+    with pytest.raises(ValueError, match="no weight; set share"):
         StyleTransfer(COLORS, weight=2.0)

@@ -1,4 +1,4 @@
-"""Reading and teaching every kind of head, against MMPose's own codecs."""
+"""Reading and training every kind of head, against MMPose's own codecs."""
 
 import numpy as np
 import pytest
@@ -178,7 +178,7 @@ def test_points_are_those_of_mmpose(head):
     if head.name in ("regression", "integral", "dsnt", "rle"):
         decoded = decoded[:, None]
     theirs = np.concatenate([p.keypoints for p in head.decode(decoded)])
-    if head.name == "udp":  # MMPose's crop of UDP takes the factor back
+    if head.name == "udp":  # MMPose's UDP crop undoes the factor
         theirs = theirs * (np.array(SIZE) - 1) / SIZE
     ours = points.double().numpy() * outputs.scale
     np.testing.assert_allclose(ours, theirs, atol=0.3)

@@ -1,4 +1,4 @@
-"""What predicts is the deployed network, from every entry, or nothing does."""
+"""Every entry point predicts with the deployed network, or refuses to predict."""
 
 import logging
 
@@ -110,7 +110,7 @@ def test_every_entry_is_that_of_the_teacher(cfg):
 
 
 def test_loss_is_always_that_of_the_student(cfg):
-    """Also while the teacher that is deployed was never set."""
+    """Even if the deployed teacher was never set."""
     del cfg.model.adaptations["mean_teacher"]
     cfg.model.test_cfg.network = "student"
     model = MODELS.build(cfg.model).train()

@@ -36,7 +36,7 @@ class Probe(Adaptation):
 
 
 def expected_pose_losses(model, images, samples, start, stop):
-    """MMPose's own estimator on a part of the images, in one batch-norm pass of all."""
+    """MMPose's own estimator on a part of the images, with batch norm over all."""
     feats = model.extract_feat(images)
     heatmaps = model.head.forward(feats)[start:stop]
     part = samples[start:stop]
@@ -168,7 +168,7 @@ def test_a_domain_that_is_needed_and_missing_is_named(name, counts, missing):
 
 
 def test_ihta_needs_a_skeleton():
-    with pytest.raises(ValueError, match="give `joints`"):
+    with pytest.raises(ValueError, match="set `joints`"):
         build(adaptations=dict(ihta=ALL["ihta"]))
 
 

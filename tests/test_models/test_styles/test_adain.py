@@ -21,7 +21,7 @@ def images(count: int, size: int = 16, seed: int = 0) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory) -> str:
-    """What the training of a decoder writes, with the encoder in it."""
+    """A checkpoint of a decoder run, which contains the encoder."""
     torch.manual_seed(0)
     state = {f"encoder.{k}": v for k, v in VGGEncoder().state_dict().items()}
     decoder = VGGDecoder()
@@ -102,7 +102,7 @@ def test_strength_blends_features(style, checkpoint):
     torch.testing.assert_close(result[:1], blended, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(result[1:2], full, atol=1e-4, rtol=1e-4)
     assert torch.equal(result[2], content[2])
-    assert full.std() > 0.01  # not a picture of one colour
+    assert full.std() > 0.01  # not an image of one color
     assert not torch.allclose(result[0], content[0], atol=0.05)
 
 

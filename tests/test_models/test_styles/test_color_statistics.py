@@ -81,7 +81,7 @@ def test_a_grey_image_does_not_become_colourful():
     grey = torch.rand(1, 1, 16, 16).expand(1, 3, 16, 16) * 0.4 + 0.3
     colorful = torch.rand(1, 3, 16, 16) * 0.4 + 0.3
     assert _spread_of_hue(ColorStatisticsStyle()(grey, colorful, torch.ones(1))) < 0.1
-    # the noise of rounding, stretched
+    # rounding noise, amplified
     assert (
         _spread_of_hue(ColorStatisticsStyle(1e-9)(grey, colorful, torch.ones(1))) > 0.2
     )

@@ -16,7 +16,7 @@ def images(*shape, seed=0):
 
 
 def slow_transfer(content, style, strength, beta):
-    """Of one channel, with the whole spectrum and its zero frequency in the middle."""
+    """For one channel, with the full spectrum and the zero frequency in the middle."""
     height, width = content.shape
     spectrum = np.fft.fftshift(np.fft.fft2(content))
     style_spectrum = np.fft.fftshift(np.fft.fft2(style))

@@ -1,4 +1,4 @@
-"""tools/demo.py."""
+"""The demo."""
 
 import os
 import subprocess
@@ -11,6 +11,8 @@ import pytest
 from rich.console import Console
 from tiny_domains import COCO_MIDPOINTS
 
+from mmpose_da.apis import demo
+
 METRIC = "PCKh@0.5 (12 joints)"
 LIMBS = {
     f"{side}_{part}"
@@ -19,9 +21,9 @@ LIMBS = {
 }
 
 
-@pytest.fixture
-def tool(load_tool):
-    return load_tool("demo")
+CONFIGS = Path(__file__).parents[2] / "configs/da"
+SOURCE_CONFIG = CONFIGS / demo.SOURCE_CONFIG
+ADAPTED_CONFIG = CONFIGS / demo.ADAPTED_CONFIG
 
 
 def shown(renderable) -> list[str]:
@@ -31,9 +33,9 @@ def shown(renderable) -> list[str]:
     return [" ".join(line.split()) for line in capture.get().splitlines()]
 
 
-def test_options_change_the_length_the_seed_and_the_start_alone(tool):
-    stock = tool.make_config(tool.ADAPTED_CONFIG, seed=0)
-    short = tool.make_config(tool.ADAPTED_CONFIG, 3, iters=10, load_from="a.pth")
+def test_options_change_the_length_the_seed_and_the_start_alone():
+    stock = demo.make_config(ADAPTED_CONFIG, seed=0)
+    short = demo.make_config(ADAPTED_CONFIG, 3, iters=10, load_from="a.pth")
     assert stock.load_from is None and short.load_from == "a.pth"
     assert stock.randomness.seed == 0 and short.randomness.seed == 3
     assert short.train_cfg.max_iters == 10 and short.train_cfg.val_interval == 3
@@ -43,23 +45,23 @@ def test_options_change_the_length_the_seed_and_the_start_alone(tool):
 
 
 @pytest.mark.parametrize("iters", [1, 2, 10, 1501])
-def test_what_is_drawn_is_logged(tool, iters):
-    cfg = tool.make_config(tool.SOURCE_CONFIG, seed=0, iters=iters)
+def test_what_is_drawn_is_logged(iters):
+    cfg = demo.make_config(SOURCE_CONFIG, seed=0, iters=iters)
     hooks = cfg.default_hooks
     assert 1 <= hooks.logger.interval <= iters
     validations = -(-iters // cfg.train_cfg.val_interval)  # the last iteration, too
-    assert validations == min(iters, tool.VALIDATIONS)
+    assert validations == min(iters, demo.VALIDATIONS)
     assert hooks.checkpoint.interval == cfg.train_cfg.val_interval
 
 
-def test_one_model_knows_no_target_and_the_other_no_label_of_it(tool):
-    source = tool.make_config(tool.SOURCE_CONFIG, seed=0).train_dataloader.dataset
-    adapted = tool.make_config(tool.ADAPTED_CONFIG, seed=0).train_dataloader.dataset
+def test_one_model_knows_no_target_and_the_other_no_label_of_it():
+    source = demo.make_config(SOURCE_CONFIG, seed=0).train_dataloader.dataset
+    adapted = demo.make_config(ADAPTED_CONFIG, seed=0).train_dataloader.dataset
     assert source.get("target") is None and adapted.target is not None
     assert adapted.get("labeled_target") is None
 
 
-def test_each_model_of_a_picture_is_built_from_its_own_config(tool, monkeypatch):
+def test_each_model_of_a_picture_is_built_from_its_own_config(monkeypatch):
     """The source model in the adapted config would be an untrained teacher."""
     built, drawn = {}, {}
 
@@ -67,36 +69,36 @@ def test_each_model_of_a_picture_is_built_from_its_own_config(tool, monkeypatch)
         built[checkpoint] = cfg
         return checkpoint
 
-    monkeypatch.setattr(tool, "init_model", init_model)
-    monkeypatch.setattr(tool.DATASETS, "build", lambda cfg: cfg)
-    monkeypatch.setattr(tool, "extract_features", lambda *args: None)
-    monkeypatch.setattr(tool, "plot_feature_embedding", lambda *args: None)
+    monkeypatch.setattr(demo, "init_model", init_model)
+    monkeypatch.setattr(demo.DATASETS, "build", lambda cfg: cfg)
+    monkeypatch.setattr(demo, "extract_features", lambda *args: None)
+    monkeypatch.setattr(demo, "plot_feature_embedding", lambda *args: None)
     monkeypatch.setattr(
-        tool, "draw_paired_predictions", lambda models, *args: drawn.update(models)
+        demo, "draw_paired_predictions", lambda models, *args: drawn.update(models)
     )
-    files = {tool.BEFORE: tool.SOURCE_CONFIG, tool.AFTER: tool.ADAPTED_CONFIG}
-    configs = {name: tool.make_config(path, seed=0) for name, path in files.items()}
-    results = {name: tool.Result({}, Path(f"{name}.pth"), 1.0, 1.0) for name in configs}
-    tool.draw_models(configs, results, Path())
+    files = {demo.BEFORE: SOURCE_CONFIG, demo.AFTER: ADAPTED_CONFIG}
+    configs = {name: demo.make_config(path, seed=0) for name, path in files.items()}
+    results = {name: demo.Result({}, Path(f"{name}.pth"), 1.0, 1.0) for name in configs}
+    demo.draw_models(configs, results, Path())
     assert drawn == {name: f"{name}.pth" for name in configs}
-    assert built["source model.pth"].model == configs[tool.BEFORE].model
-    assert built["adapted.pth"].model == configs[tool.AFTER].model
+    assert built["source model.pth"].model == configs[demo.BEFORE].model
+    assert built["adapted.pth"].model == configs[demo.AFTER].model
     assert built["adapted.pth"].model.test_cfg.network == "teacher"
     assert "network" not in built["source model.pth"].model.test_cfg
 
 
-def test_joints_are_drawn_that_the_source_can_teach(tool):
-    cfg = tool.make_config(tool.SOURCE_CONFIG, seed=0)
-    assert tool.taught_joints(cfg) == LIMBS | set(COCO_MIDPOINTS)
+def test_joints_are_drawn_that_the_source_can_teach():
+    cfg = demo.make_config(SOURCE_CONFIG, seed=0)
+    assert demo.taught_joints(cfg) == LIMBS | set(COCO_MIDPOINTS)
     del cfg.source["joint_map"]
-    assert tool.taught_joints(cfg) == LIMBS
+    assert demo.taught_joints(cfg) == LIMBS
 
 
-def test_table_has_the_parts_and_then_the_mean(tool):
+def test_table_has_the_parts_and_then_the_mean():
     before = {"Knee PCK": 40.0, "Hip PCK": 50.0, METRIC: 45.0}
     before["PCKh@0.1 (12 joints)"] = 5.0
     after = {name: 1.5 * value for name, value in before.items()}
-    lines = shown(tool.results_table(before, after, METRIC))
+    lines = shown(demo.results_table(before, after, METRIC))
     assert METRIC in lines[0]
     rows = [line.strip("│ ").split(" │ ") for line in lines if line.startswith("│")]
     assert rows == [
@@ -115,45 +117,49 @@ def test_table_has_the_parts_and_then_the_mean(tool):
         (30.0, "finds 30.0 %, 10.0 points less: adaptation did harm"),
     ],
 )
-def test_conclusion_says_what_the_figures_do(tool, after, words):
-    text = tool.conclusion(40.0, after, 500)
+def test_conclusion_says_what_the_figures_do(after, words):
+    text = demo.conclusion(40.0, after, 500)
     assert words in text and "finds 40.0 %" in text and "500 iterations" in text
     assert sum(verdict in text for verdict in ("points more", "not help", "harm")) == 1
 
 
 @pytest.mark.parametrize("cores, threads", [(1, 1), (2, 1), (8, 7), (None, 1)])
-def test_a_core_is_left_to_the_loader(tool, monkeypatch, cores, threads):
+def test_a_core_is_left_to_the_loader(monkeypatch, cores, threads):
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert tool.training_threads() == threads
+    assert demo.training_threads() == threads
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    assert tool.training_threads() is None
+    assert demo.training_threads() is None
 
 
-def test_errors_and_interruptions_end_without_a_traceback(tool, monkeypatch, capsys):
+def test_errors_and_interruptions_end_without_a_traceback(
+    load_tool, monkeypatch, capsys
+):
+    tool = load_tool("demo")
+
     def fail(error):
-        monkeypatch.setattr(tool, "run", lambda args, console: _raise(error))
+        monkeypatch.setattr(demo, "run_demo", lambda *args, **kwargs: _raise(error))
         with pytest.raises(SystemExit) as exit:
             tool.main([])
         return exit.value.code
 
     assert fail(RuntimeError("the folder is in use")) == "demo.py: the folder is in use"
     assert fail(KeyboardInterrupt()) == 130
-    assert "goes on from here" in capsys.readouterr().out
+    assert "resumes from here" in capsys.readouterr().out
     with pytest.raises(SystemExit) as exit:
         tool.main(["--iters", "0"])
-    assert exit.value.code == 2 and "at least 1" in capsys.readouterr().err
+    assert exit.value.code == 2 and "positive integer" in capsys.readouterr().err
 
 
 def _raise(error):
     raise error
 
 
-def test_next_commands_name_files_that_exist(tool, repo, tmp_path):
+def test_next_commands_name_files_that_exist(repo, tmp_path):
     class Adapted:
         checkpoint = tmp_path / "iter_1.pth"
 
-    text = tool.closing(tmp_path, Adapted)
+    text = demo.closing(tmp_path, Adapted)
     files = [word for word in text.split() if word.startswith(("configs/", "tools/"))]
     assert len(files) == 5 and all((repo / name).is_file() for name in files)
     heading = text.rpartition('README.md, "')[2].rstrip('"')

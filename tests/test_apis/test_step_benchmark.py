@@ -7,16 +7,13 @@ import torch
 from mmpose.registry import DATASETS
 from tiny_run import SSDA, UDA, run_config
 
+from mmpose_da.apis import step_benchmark as bench
+
 MISSING_WEIGHTS = dict(type="Pretrained", checkpoint="nowhere.pth")
 MEAN_TEACHER = dict(
     cafa=dict(type="CAFA"),
     mt=dict(type="MeanTeacher", student_view=dict(type="RandomView", rotation=30)),
 )
-
-
-@pytest.fixture
-def tool(load_tool):
-    return load_tool("benchmark_step")
 
 
 @pytest.fixture
@@ -36,17 +33,6 @@ def write(tmp_path):
 
 
 @pytest.fixture
-def load(tool):
-    """Read a command line with one config: the config and the arguments."""
-
-    def load(*argv):
-        args = tool.parse_args([*argv, "--device", "cpu"])
-        return tool.load_config(args, *args.configs), args
-
-    return load
-
-
-@pytest.fixture
 def teacher_config(write):
     return write("teacher", UDA, MEAN_TEACHER, [dict(type="EMATeacherHook")])
 
@@ -62,7 +48,8 @@ def read_cell(cell):
     return float(median), float(low), float(high)
 
 
-def test_table(tool, write, teacher_config, capsys):
+def test_table(load_tool, write, teacher_config, capsys):
+    tool = load_tool("benchmark_step")
     oracle = write("oracle", dict(target_labeled=4))
     argv = ["--iters", "2", "--warmup", "1", "--threads", "1", "--device", "cpu"]
     tool.main([teacher_config, oracle, *argv, "--profile"])
@@ -85,24 +72,25 @@ def test_table(tool, write, teacher_config, capsys):
     assert {row[0] for row in parts} >= {"mt: teacher", "cafa: adapt", "EMA", "rest"}
 
 
-def test_as_many_times_as_wanted(tool, load, teacher_config):
-    result = tool.measure(*load(teacher_config, "--iters", "3", "--warmup", "0"))
+def test_as_many_times_as_wanted(teacher_config):
+    cfg = bench.load_step_config(teacher_config)
+    result = bench.measure(cfg, "cpu", iters=3, warmup=0)
     assert {name: len(times) for name, times in result.times.items()} == dict.fromkeys(
         "abc", 3
     )
     assert result.counts == UDA and result.parts == []
 
 
-def test_ratio_is_that_of_the_medians(tool):
+def test_ratio_is_that_of_the_medians():
     times = dict(a=[3.0, 9.0, 100.0], b=[1.0, 2.0, 50.0], c=[1.0, 1.0, 7.0])
-    assert tool.Result({}, times).ratio == 3
+    assert bench.Result({}, times).ratio == 3
 
 
-def test_both_steps_train_the_same_network(tool, load, teacher_config):
-    cfg, _ = load(teacher_config)
-    adapted = tool.Training(tool.adapted_model(cfg), cfg, UDA, "cpu")
+def test_both_steps_train_the_same_network(teacher_config):
+    cfg = bench.load_step_config(teacher_config)
+    adapted = bench.Training(bench.adapted_model(cfg), cfg, UDA, "cpu")
     labeled = dict(source=4)
-    supervised = tool.Training(tool.stock_model(cfg), cfg, labeled, "cpu")
+    supervised = bench.Training(bench.stock_model(cfg), cfg, labeled, "cpu")
     of_network = {
         name: parameter.shape
         for name, parameter in adapted.model.named_parameters()
@@ -124,9 +112,9 @@ def test_both_steps_train_the_same_network(tool, load, teacher_config):
     assert adapted.model.adaptations["mt"].average.steps == 2  # before, and the step
 
 
-def test_batch_is_like_that_of_the_dataset(tool, load, write, coco, mpii, tmp_path):
-    cfg, _ = load(write("ssda", SSDA))
-    batch = tool.random_batch(cfg, SSDA)
+def test_batch_is_like_that_of_the_dataset(write, coco, mpii, tmp_path):
+    cfg = bench.load_step_config(write("ssda", SSDA))
+    batch = bench.random_batch(cfg, SSDA)
     real = run_config(tmp_path, coco, mpii, SSDA, labeled_target=dict(count=2))
     dataset = DATASETS.build(real.train_dataloader.dataset)
     images = {dataset.domain_of(i): i for i in range(len(dataset))}
@@ -150,32 +138,31 @@ def test_batch_is_like_that_of_the_dataset(tool, load, write, coco, mpii, tmp_pa
                 assert made == wanted
 
 
-def test_input_size_and_samples(tool, load, teacher_config):
-    samples = ["--samples", "target_unlabeled=1", "source=3", "target_labeled=0"]
-    cfg, args = load(teacher_config, "--input-size", "64", "128", *samples)
+def test_input_size_and_samples(teacher_config):
+    samples = dict(target_unlabeled=1, source=3, target_labeled=0)
+    cfg = bench.load_step_config(teacher_config, samples, (64, 128))
     counts = cfg.counts.to_dict()
     assert list(counts.items()) == [("source", 3), ("target_unlabeled", 1)]
-    batch = tool.random_batch(cfg, counts)
+    batch = bench.random_batch(cfg, counts)
     assert batch["inputs"][0].shape == (3, 128, 64)
     assert batch["data_samples"][0].gt_fields.heatmaps.shape == (16, 32, 16)
-    args.iters, args.warmup = 1, 0
-    assert tool.measure(cfg, args).ratio > 0
+    assert bench.measure(cfg, "cpu", iters=1, warmup=0).ratio > 0
 
 
-def test_domains_that_are_unknown_or_not_given(load, teacher_config, write):
+def test_domains_that_are_unknown_or_not_given(teacher_config, write):
     with pytest.raises(ValueError, match="target_unlabeled.*'street'"):
-        load(teacher_config, "--samples", "street=4")
+        bench.load_step_config(teacher_config, dict(street=4))
     with pytest.raises(ValueError, match="needs --samples"):
-        load(write("none", {}))
+        bench.load_step_config(write("none", {}))
 
 
-def test_parts_add_up_to_the_step(tool, load, teacher_config, monkeypatch):
-    cfg, _ = load(teacher_config)
-    step = tool.Training(tool.adapted_model(cfg), cfg, UDA, "cpu")
+def test_parts_add_up_to_the_step(teacher_config, monkeypatch):
+    cfg = bench.load_step_config(teacher_config)
+    step = bench.Training(bench.adapted_model(cfg), cfg, UDA, "cpu")
     model, before = step.model, set(vars(step.model.head))
     ticks = itertools.count()
-    monkeypatch.setattr(tool, "now", lambda: next(ticks))
-    parts = tool.profile(step)
+    monkeypatch.setattr(bench, "now", lambda: next(ticks))
+    parts = bench.profile(step)
     assert sum(parts.values()) == next(ticks) - 1
     # From its begin to its end, without what is within, each part is one tick.
     assert parts["backward"] == parts["mt: teacher"] == parts["head"] == 1
@@ -184,9 +171,8 @@ def test_parts_add_up_to_the_step(tool, load, teacher_config, monkeypatch):
     assert set(vars(model.head)) == before and "extract_feat" not in vars(model)
 
 
-def test_a_style_needs_no_weights(tool, load, write):
+def test_a_style_needs_no_weights(write):
     style = dict(type="StyleTransfer", style=dict(type="AdaINStyle"), share=1.0)
-    cfg, args = load(write("style", UDA, dict(style=style)), "--iters", "1")
-    args.warmup, args.profile = 0, True
-    (parts,) = tool.measure(cfg, args).parts
+    cfg = bench.load_step_config(write("style", UDA, dict(style=style)))
+    (parts,) = bench.measure(cfg, "cpu", iters=1, warmup=0, with_parts=True).parts
     assert parts["style: prepare"] > 0

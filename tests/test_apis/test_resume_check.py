@@ -1,4 +1,4 @@
-"""tools/kill_and_resume.py: trainings in processes that are really killed."""
+"""Runs in processes that are really killed, and resumed."""
 
 import re
 import subprocess
@@ -11,10 +11,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from tiny_run import SSDA, run_config
 
-
-@pytest.fixture
-def tool(load_tool):
-    return load_tool("kill_and_resume")
+from mmpose_da.apis import resume_check
 
 
 def history(*values: float) -> HistoryBuffer:
@@ -31,8 +28,8 @@ def content() -> dict:
     )
 
 
-def test_the_same_is_the_same(tool):
-    assert list(tool.differences(content(), content())) == []
+def test_the_same_is_the_same():
+    assert list(resume_check.differences(content(), content())) == []
 
 
 @pytest.mark.parametrize(
@@ -49,8 +46,8 @@ def test_the_same_is_the_same(tool):
         (".more", dict(more=1)),
     ],
 )
-def test_any_difference_is_found_and_named(tool, path, change):
-    found = list(tool.differences(content(), dict(content(), **change)))
+def test_any_difference_is_found_and_named(path, change):
+    found = list(resume_check.differences(content(), dict(content(), **change)))
     assert any(line.startswith(f"{path}:") for line in found)
 
 
@@ -62,7 +59,9 @@ def test_a_training_survives_kills(tmp_path, coco, mpii, repo, by_epoch):
     )
     cfg.default_hooks.checkpoint.max_keep_ckpts = 1
     if not by_epoch:
-        cfg.train_cfg = dict(by_epoch=False, max_iters=8, val_interval=3)
+        cfg.train_cfg = dict(
+            type="ExactIterBasedTrainLoop", max_iters=8, val_interval=3
+        )
         cfg.default_hooks.checkpoint.update(interval=2, by_epoch=False)
         cfg.log_processor = dict(by_epoch=False)
     config = tmp_path / "tiny.py"
@@ -83,6 +82,7 @@ def test_a_training_that_ends_otherwise_is_reported(tmp_path, coco, mpii, repo):
     cfg.model.adaptations = {}
     cfg.custom_hooks = []
     cfg.train_dataloader.dataset.update(target=None, labeled_target=None)
+    cfg.train_cfg.type = "EpochBasedTrainLoop"
     config = tmp_path / "tiny.py"
     cfg.dump(config)
     command = [sys.executable, repo / "tools" / "kill_and_resume.py", config]

@@ -1,7 +1,8 @@
-"""Training runs started by tools: each in its own process, resumable, with a result."""
+"""Work that takes several runs: each in its own process, resumable, with a result."""
+
+from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import math
 import os
@@ -17,10 +18,11 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
-from mmpose_da.apis import config_text
-from mmpose_da.engine import AtomicLocalBackend, find_checkpoint
+from ..engine import AtomicLocalBackend, find_checkpoint
+from .config import config_text
 
-TOOLS = Path(__file__).resolve().parent
+#: Trains a config file in a work directory, the two arguments that follow.
+COMMAND = (sys.executable, "-m", "mmpose_da.apis.stage_process")
 POLL_SECONDS = 0.5
 #: Number of log lines in the error message of a failed run.
 LOG_TAIL = 15
@@ -54,7 +56,7 @@ class Interrupted(Exception):
     """Raised if a training run is stopped from outside before its end."""
 
 
-def train(
+def train_stage(
     cfg: Config,
     work_dir: str | Path,
     *,
@@ -62,7 +64,7 @@ def train(
     progress: Callable[[int, int], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Result:
-    """Run ``tools/train.py`` to its end, or resume it where it was interrupted.
+    """Train in a process of its own, or resume where it was interrupted.
 
     The work directory receives the config (``input/config.py``), the output
     (``train.log``), and, at the end, ``result.json``. When called again with the same
@@ -98,9 +100,8 @@ def train(
         if (work_dir / "result.json").is_file():
             return _read_result(work_dir)
 
-        command = ["train.py", config, "--work-dir", work_dir, "--resume"]
         memory = _run(
-            command,
+            [*COMMAND, str(config), str(work_dir)],
             report=_reporter(cfg, work_dir, progress),
             work_dir=work_dir,
             threads=threads,
@@ -110,14 +111,14 @@ def train(
 
         checkpoint = find_checkpoint(work_dir)
         if checkpoint is None:
-            raise RuntimeError(f"the training in {work_dir} saved no checkpoint")
+            raise RuntimeError(f"the run in {work_dir} saved no checkpoint")
         metrics = {}
         if cfg.get("val_evaluator"):
             metrics = _metrics(work_dir, _iteration(checkpoint))
             if not metrics:
                 raise RuntimeError(
                     f"the log in {work_dir} has no validation of {checkpoint}; delete "
-                    "the folder to repeat the training"
+                    "the folder to repeat the run"
                 )
         steps = [line for line in scalars(work_dir) if _is_step(line)]
         result = Result(
@@ -182,7 +183,7 @@ def _step_time(steps: list[dict]) -> float:
 
 
 def _complete(cfg: Config) -> Config:
-    """Return a copy with what :func:`train` needs, without what its options set."""
+    """Return a copy with what a stage needs, without what its process sets."""
     content = cfg.to_dict()
     for key in ("work_dir", "resume", "launcher"):
         content.pop(key, None)
@@ -197,18 +198,20 @@ def _complete(cfg: Config) -> Config:
 
 @contextlib.contextmanager
 def _locked(work_dir: Path) -> Iterator[int]:
-    """Keep other training runs out of the work directory.
+    """Keep other runs out of the work directory.
 
     The lock is held as long as any process has it open. Its descriptor is yielded so
     that a child process, which may outlive this one, can inherit it.
     """
+    import fcntl  # not available on Windows
+
     work_dir.mkdir(parents=True, exist_ok=True)
     with open(work_dir / "lock", "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RuntimeError(
-                f"another training is writing to {work_dir}; wait for it or end it"
+                f"another run is writing to {work_dir}; wait for it or end it"
             ) from None
         yield file.fileno()
 
@@ -233,7 +236,7 @@ def _write_config(cfg: Config, work_dir: Path) -> Path:
         same = Config.fromfile(path).to_dict() == content
     except Exception as error:
         path.unlink()
-        raise ValueError(f"the config can't be written to {path}: {error}") from error
+        raise ValueError(f"the config cannot be written to {path}: {error}") from error
     if not same:
         path.unlink()
         raise ValueError(f"the config is not the same once written to {path}")
@@ -268,7 +271,7 @@ def _reporter(
 
 
 def _run(
-    command: list,
+    command: list[str],
     *,
     work_dir: Path,
     threads: int | None,
@@ -276,14 +279,14 @@ def _run(
     lock: int,
     report: Callable[[], None],
 ) -> float:
-    """Run a script of this folder to its end, and return its peak memory in MiB."""
+    """Run a training process to its end, and return its peak memory in MiB."""
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
     if threads is not None:
         environment.update(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
     log_path = work_dir / "train.log"
     with open(log_path, "a", encoding="utf-8") as log:
         process = subprocess.Popen(
-            [sys.executable, str(TOOLS / command[0]), *map(str, command[1:])],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -298,7 +301,7 @@ def _run(
         raise
     if process.returncode:
         raise RuntimeError(
-            f"{command[0]} failed with exit code {process.returncode}; the end of "
+            f"training failed with exit code {process.returncode}; the end of "
             f"{log_path}:\n{_tail(log_path)}"
         )
     return memory

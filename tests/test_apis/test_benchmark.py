@@ -13,26 +13,23 @@ from rich.console import Console
 from tiny_domains import VAL_PIPELINE
 from tiny_run import LIMBS, UDA, run_config
 
+from mmpose_da.apis import benchmark
+
 METRIC = "PCK@0.1 (12 joints)"
 
 
 @pytest.fixture
-def tool(load_tool):
-    return load_tool("benchmark_methods")
-
-
-@pytest.fixture
-def made_run(tool, tmp_path):
+def made_run(tmp_path):
     def make(row, seed, value, ankle=0.0, time=0.1, memory=100.0):
         metrics = {METRIC: value, "Ankle PCK@0.1": ankle, "PCK@0.2 (12 joints)": 99.0}
-        result = tool.Result(metrics, tmp_path / "iter_1.pth", time, memory)
-        return tool.Run(row, seed, result)
+        result = benchmark.Result(metrics, tmp_path / "iter_1.pth", time, memory)
+        return benchmark.Run(row, seed, result)
 
     return make
 
 
 @pytest.fixture
-def runs(tool, made_run):
+def runs(made_run):
     """Three rows, three seeds; the second seed of the method failed."""
     return [
         made_run("init", 0, 1.0),
@@ -43,7 +40,7 @@ def runs(tool, made_run):
         made_run("oracle", 1, 70.0),
         made_run("oracle", 2, 90.0),
         made_run("uda", 0, 30.0, ankle=4.0, time=0.3, memory=300.0),
-        tool.Run("uda", 1, error="out of memory\n"),
+        benchmark.Run("uda", 1, error="out of memory\n"),
         made_run("uda", 2, 50.0, ankle=8.0, time=0.5, memory=200.0),
     ]
 
@@ -52,8 +49,8 @@ NAMES = ["source-only", "uda", "oracle"]
 LABELS = {"source-only": "none", "uda": "none", "oracle": "all"}
 
 
-def test_summary(tool, runs):
-    rows = tool.summarise(runs, NAMES, METRIC, "source-only", "oracle")
+def test_summary(runs):
+    rows = benchmark.summarize(runs, NAMES, METRIC, "source-only", "oracle")
     lower, uda, upper = rows
     assert [row.name for row in rows] == NAMES
     assert uda.values == (30.0, 50.0)
@@ -68,38 +65,41 @@ def test_summary(tool, runs):
     assert (lower.gap_closed, upper.gap_closed) == (0, 1)
 
 
-def test_what_is_not_known_is_nan(tool, made_run):
-    runs = [made_run("uda", 0, 30.0), tool.Run("oracle", 0, error="no")]
-    uda, oracle = tool.summarise(runs, ["uda", "oracle"], METRIC, None, "oracle")
+def test_what_is_not_known_is_nan(made_run):
+    runs = [made_run("uda", 0, 30.0), benchmark.Run("oracle", 0, error="no")]
+    uda, oracle = benchmark.summarize(runs, ["uda", "oracle"], METRIC, None, "oracle")
     assert uda.mean == 30
     assert math.isnan(uda.std) and math.isnan(uda.gap_closed)
     assert oracle.values == () and oracle.parts == {}
     assert math.isnan(oracle.mean) and math.isnan(oracle.peak_memory)
     # No gap to close.
     runs = [made_run(name, 0, 30.0) for name in NAMES]
-    rows = tool.summarise(runs, NAMES, METRIC, "source-only", "oracle")
+    rows = benchmark.summarize(runs, NAMES, METRIC, "source-only", "oracle")
     assert all(math.isnan(row.gap_closed) for row in rows)
 
 
-def test_markdown(tool, runs, made_run):
-    rows = tool.summarise(runs, NAMES, METRIC, "source-only", "oracle")
-    lines = tool.markdown(rows, LABELS, METRIC).splitlines()
+def test_markdown(runs, made_run):
+    rows = benchmark.summarize(runs, NAMES, METRIC, "source-only", "oracle")
+    lines = benchmark.markdown(rows, LABELS, METRIC).splitlines()
     assert lines[0] == (
         f"| row | target labels | {METRIC} | gap closed | Ankle | s / step | MiB |"
     )
     assert lines[3] == "| uda | none | 40.0 ± 14.1 | 38 % | 6.0 | 0.400 | 300 |"
-    failed = [tool.Run("uda", 0, error="no"), made_run("oracle", 0, 0.612, ankle=0.5)]
-    rows = tool.summarise(failed, ["uda", "oracle"], METRIC)
-    lines = tool.markdown(rows, LABELS, METRIC).splitlines()
+    failed = [
+        benchmark.Run("uda", 0, error="no"),
+        made_run("oracle", 0, 0.612, ankle=0.5),
+    ]
+    rows = benchmark.summarize(failed, ["uda", "oracle"], METRIC)
+    lines = benchmark.markdown(rows, LABELS, METRIC).splitlines()
     assert lines[2:] == [
         "| uda | none |  |  |  |  |  |",
         "| oracle | all | 0.612 |  | 0.500 | 0.100 | 100 |",
     ]
 
 
-def test_chart_shows_means_spreads_and_seeds(tool, runs):
-    rows = tool.summarise(runs, [*NAMES, "none"], METRIC, "source-only", "oracle")
-    (axes,) = tool.chart(rows, METRIC, ("source-only", "oracle"), "title").axes
+def test_chart_shows_means_spreads_and_seeds(runs):
+    rows = benchmark.summarize(runs, [*NAMES, "none"], METRIC, "source-only", "oracle")
+    (axes,) = benchmark.chart(rows, METRIC, ("source-only", "oracle"), "title").axes
     assert [bar.get_width() for bar in axes.patches] == [row.mean for row in rows[:3]]
     assert [label.get_text() for label in axes.get_yticklabels()] == NAMES
     drawn = [list(line.get_xdata()) for line in axes.lines]
@@ -109,15 +109,15 @@ def test_chart_shows_means_spreads_and_seeds(tool, runs):
         assert [bound, bound] in drawn
 
 
-def test_the_table_follows_from_the_csv(tool, runs, tmp_path):
-    tool.write_csv(tmp_path / "results.csv", runs, LABELS)
+def test_the_table_follows_from_the_csv(runs, tmp_path):
+    benchmark.write_csv(tmp_path / "results.csv", runs, LABELS)
     with open(tmp_path / "results.csv", newline="") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == 9  # without the source model
     uda = [line for line in lines if line["row"] == "uda"]
     assert [line["seed"] for line in uda] == ["0", "1", "2"]
     values = [float(line[METRIC]) for line in uda if line[METRIC]]
-    (row,) = tool.summarise(runs, ["uda"], METRIC)
+    (row,) = benchmark.summarize(runs, ["uda"], METRIC)
     assert statistics.stdev(values) == pytest.approx(row.std)
     assert uda[1]["error"] == "out of memory\n" and uda[1]["step_time_s"] == ""
 
@@ -131,78 +131,78 @@ def test_the_table_follows_from_the_csv(tool, runs, tmp_path):
         (["oracle-2k", "resource-only"], None, None),
     ],
 )
-def test_bounds_are_found_by_the_end_of_the_name(tool, names, lower, upper):
-    assert tool.find_bound(names, "source-only") == lower
-    assert tool.find_bound(names, "oracle") == upper
+def test_bounds_are_found_by_the_end_of_the_name(names, lower, upper):
+    assert benchmark.find_bound(names, "source-only") == lower
+    assert benchmark.find_bound(names, "oracle") == upper
 
 
-def test_an_empty_share_of_the_gap_has_its_reason(tool, runs, made_run):
-    assert tool.gap_note(runs, "source-only", "oracle", METRIC) == ""
-    note = tool.gap_note(runs, "source-only", None, METRIC)
+def test_an_empty_share_of_the_gap_has_its_reason(runs, made_run):
+    assert benchmark.gap_note(runs, "source-only", "oracle", METRIC) == ""
+    note = benchmark.gap_note(runs, "source-only", None, METRIC)
     assert "`oracle`; name one with --upper" in note and "--lower" not in note
-    failed = [tool.Run("oracle", 2, error="no"), *(r for r in runs if r.seed < 2)]
+    failed = [benchmark.Run("oracle", 2, error="no"), *(r for r in runs if r.seed < 2)]
     failed.append(made_run("source-only", 2, 10.0))
-    note = tool.gap_note(failed, "source-only", "oracle", METRIC)
+    note = benchmark.gap_note(failed, "source-only", "oracle", METRIC)
     assert "seed 2 has no result of oracle" in note and "seed 1" not in note
     equal = [made_run("source-only", 0, 5.0), made_run("oracle", 0, 5.0)]
-    note = tool.gap_note(equal, "source-only", "oracle", METRIC)
+    note = benchmark.gap_note(equal, "source-only", "oracle", METRIC)
     assert "in seed 0, source-only and oracle are equal" in note
 
 
-def test_failures_are_told(tool, runs):
-    assert "Failed: uda, seed 1." in tool.failures(runs)
-    assert "out of memory" in tool.failures(runs)
-    assert tool.failures(runs[:8]) == ""
+def test_failures_are_told(runs):
+    assert "Failed: uda, seed 1." in benchmark.failures(runs)
+    assert "out of memory" in benchmark.failures(runs)
+    assert benchmark.failures(runs[:8]) == ""
 
 
-def test_row_names(tool):
+def test_row_names():
     ends = ("_source-only", "", "_ssda-5", "_ssda")
     paths = [f"da/a2b_res18{end}.py" for end in ends]
-    assert tool.row_names(paths) == ["source-only", "uda", "ssda-5", "ssda"]
-    assert tool.row_names(paths[2:]) == ["ssda-5", "ssda"]
-    assert tool.row_names(paths[:1]) == ["a2b_res18_source-only"]
+    assert benchmark.row_names(paths) == ["source-only", "uda", "ssda-5", "ssda"]
+    assert benchmark.row_names(paths[2:]) == ["ssda-5", "ssda"]
+    assert benchmark.row_names(paths[:1]) == ["a2b_res18_source-only"]
     with pytest.raises(ValueError, match="different file names"):
-        tool.row_names(["a/x.py", "b/x.py"])
+        benchmark.row_names(["a/x.py", "b/x.py"])
 
 
-def test_target_labels(tool, repo):
+def test_target_labels(repo):
     rows = {"source-only": "none", "ssda-5": "5 %", "ssda": "20 %", "oracle": "all"}
     for row, expected in rows.items():
         cfg = Config.fromfile(repo / f"configs/da/studio2street_res18_{row}.py")
-        assert tool.target_labels(cfg) == expected
+        assert benchmark.target_labels(cfg) == expected
     cfg.train_dataloader.dataset.labeled_target = dict(count=500)
-    assert tool.target_labels(cfg) == "500 images"
+    assert benchmark.target_labels(cfg) == "500 images"
 
 
-def test_load_config(tool, repo, write_config):
+def test_load_row(repo, write_config):
     path = repo / "configs/da/studio2street_res18.py"
     options = {"train_cfg.max_iters": 7}
-    cfg = tool.load_config(path, iters=5)
+    cfg = benchmark.load_row(path, iters=5)
     assert (cfg.train_cfg.max_iters, cfg.train_cfg.val_interval) == (5, 5)
-    cfg = tool.load_config(path, iters=5, options=options)
+    cfg = benchmark.load_row(path, iters=5, options=options)
     assert (cfg.train_cfg.max_iters, cfg.train_cfg.val_interval) == (7, 5)
     by_epoch = repo / "configs/da/coco2mpii_res50.py"
     with pytest.raises(ValueError, match="coco2mpii_res50.py.*no `max_iters`"):
-        tool.load_config(by_epoch, iters=5)
+        benchmark.load_row(by_epoch, iters=5)
     best = "default_hooks = dict(checkpoint=dict(save_best='PCK'))"
     with pytest.raises(ValueError, match="save_best.*last one counts"):
-        tool.load_config(write_config(best))
+        benchmark.load_row(write_config(best))
 
 
-def test_rows_must_have_their_budget_in_common(tool):
+def test_rows_must_have_their_budget_in_common():
     def rows(*iters):
         return {str(i): Config(dict(train_cfg=dict(max_iters=i))) for i in iters}
 
-    assert tool.common_value(rows(5), "length", tool.budget) == "5 iterations"
+    assert benchmark.common_value(rows(5), "length", benchmark.budget) == "5 iterations"
     with pytest.raises(ValueError, match="same length.*5 iterations.*6 iterations"):
-        tool.common_value(rows(5, 6), "length", tool.budget)
+        benchmark.common_value(rows(5, 6), "length", benchmark.budget)
 
 
 class FakeTraining:
-    """In place of `_runs.train`: fails where it is told to, and notes its configs."""
+    """In place of `train_stage`: fails where it is told to, and notes its configs."""
 
-    def __init__(self, tool, fail=()):
-        self.tool, self.fail, self.started = tool, fail, []
+    def __init__(self, fail=()):
+        self.fail, self.started = fail, []
 
     def __call__(self, cfg, work_dir, *, threads, progress, stop):
         key = f"{work_dir.parent.name}/{work_dir.name}"
@@ -212,20 +212,20 @@ class FakeTraining:
             raise RuntimeError(f"{work_dir}/train.log: [too bad]")
         value = 10.0 * cfg.randomness.seed
         metrics = {} if work_dir.name == "init" else {METRIC: value}
-        return self.tool.Result(metrics, work_dir / "iter_9.pth", 1.0, 1.0)
+        return benchmark.Result(metrics, work_dir / "iter_9.pth", 1.0, 1.0)
 
 
 @pytest.fixture
-def run_all(tool, tmp_path, monkeypatch, write_config):
+def run_all(tmp_path, monkeypatch, write_config):
     def run(fail=(), init=True, metric=METRIC, **kwargs):
-        training, cfgs = FakeTraining(tool, fail), {}
-        monkeypatch.setattr(tool, "train", training)
+        training, cfgs = FakeTraining(fail), {}
+        monkeypatch.setattr(benchmark, "train_stage", training)
         for row in ("a", "b"):
             text = "load_from = 'own.pth'\nrandomness = dict(deterministic=True)"
             cfgs[row] = Config.fromfile(write_config(text, f"{row}.py"))
         out = io.StringIO()
         kwargs.update(init=cfgs["a"] if init else None, console=Console(file=out))
-        runs = tool.run_all(cfgs, [1, 2], metric, tmp_path, **kwargs)
+        runs = benchmark.run_all(cfgs, [1, 2], metric, tmp_path, **kwargs)
         return runs, training.started, out.getvalue()
 
     return run
@@ -271,7 +271,7 @@ def test_a_metric_that_is_not_there_is_a_failure(run_all):
 @pytest.mark.slow
 def test_whole_comparison(tmp_path, coco, mpii, repo):
     base = run_config(tmp_path / "unused", coco, mpii, UDA)
-    base.train_cfg = dict(type="IterBasedTrainLoop", max_iters=9, val_interval=9)
+    base.train_cfg = dict(type="ExactIterBasedTrainLoop", max_iters=9, val_interval=9)
     base.default_hooks.checkpoint.update(by_epoch=False)
     base.log_processor = dict(by_epoch=False)
     base.target_metric = "PCKh@0.5 (12 joints)"
@@ -293,7 +293,7 @@ def test_whole_comparison(tmp_path, coco, mpii, repo):
     )
     pair.dump(tmp_path / "pair.py")
 
-    command = [sys.executable, str(repo / "tools/benchmark_methods.py")]
+    command = [sys.executable, str(repo / "tools/benchmark.py")]
     command += ["tiny_source-only.py", "tiny.py", "tiny_bad.py"]
     command += ["--init", "tiny_source-only.py", "--init-iters", "1", "--iters", "2"]
     command += ["--pair", "pair.py", "--seeds", "0", "1", "--jobs", "2"]

@@ -1,23 +1,17 @@
-"""Train adaptation methods over several seeds with one budget, and make one table.
+"""Training methods over several seeds with one budget, and one table of them.
 
-Every row is a config. All rows of a seed may start from one source model (`--init`)
-that is trained with that seed. The results are those of the last checkpoint on the
-validation set, never of the best one. When run again, it resumes where it was
-interrupted.
-
-The work directory receives results.md, results.csv (one line per run), results.png, and
-a folder for every run.
+Every row is a config. All rows of a seed may start from one source model that is
+trained with that seed. The results are those of the last checkpoint on the validation
+set, never of the best one. A benchmark that is run again resumes.
 """
 
-import argparse
+from __future__ import annotations
+
 import csv
 import math
 import os
 import re
-import shlex
-import signal
 import statistics
-import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,11 +21,8 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from _cli import existing_file
-from _runs import Interrupted, Result, train
-from benchmark_cafa import cpu_name
 from matplotlib.figure import Figure
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -41,7 +32,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from mmpose_da.apis import merge_options, with_pair
+from .config import merge_options, with_pair
+from .machine import device_name, num_cores
+from .stages import Interrupted, Result, train_stage
 
 #: Name of the row whose file name consists of the common part only.
 UNNAMED_ROW = "uda"
@@ -94,66 +87,6 @@ class Row:
     peak_memory: float
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    description, *_ = __doc__.split("\n\n")
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument(
-        "rows", nargs="+", type=existing_file, metavar="ROW_CONFIG", help="a row each"
-    )
-    parser.add_argument(
-        "--init",
-        type=existing_file,
-        metavar="CONFIG",
-        help="trained once for each seed; its rows start from the last checkpoint "
-        "(default: the rows' own `load_from`)",
-    )
-    parser.add_argument(
-        "--pair",
-        type=existing_file,
-        metavar="CONFIG",
-        help="use this pair of domains, such as configs/_base_/domains/studio2lspet.py",
-    )
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--iters", type=positive, help="iterations of every row")
-    parser.add_argument("--init-iters", type=positive, help="iterations of --init")
-    parser.add_argument(
-        "--jobs", type=positive, default=1, help="trainings at once; they share the CPU"
-    )
-    parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/benchmark"))
-    parser.add_argument(
-        "--lower",
-        help="row where the gap begins (default: the one named source-only, or "
-        "..._source-only)",
-    )
-    parser.add_argument(
-        "--upper",
-        help="row where the gap ends (default: the one named oracle, or ..._oracle)",
-    )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        default={},
-        metavar="KEY=VALUE",
-        help="change entries of every config, as of tools/train.py",
-    )
-    args = parser.parse_args(argv)
-    if args.init_iters and not args.init:
-        parser.error("--init-iters needs --init")
-    if len(set(args.seeds)) < len(args.seeds):
-        parser.error(f"--seeds has one twice: {args.seeds}")
-    return args
-
-
-def positive(value: str) -> int:
-    """Check that a number is a positive integer, for ``argparse``."""
-    number = int(value)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
-    return number
-
-
 # Configs
 
 
@@ -165,7 +98,7 @@ def with_iters(cfg: Config, iters: int) -> Config:
     """
     if "max_iters" not in cfg.train_cfg:
         raise ValueError(
-            f"{cfg.filename} can't be trained for {iters} iterations: its `train_cfg` "
+            f"{cfg.filename} cannot be trained for {iters} iterations: its `train_cfg` "
             f"has no `max_iters`, but {dict(cfg.train_cfg)}"
         )
     cfg = deepcopy(cfg)
@@ -173,7 +106,7 @@ def with_iters(cfg: Config, iters: int) -> Config:
     return cfg
 
 
-def load_config(
+def load_row(
     path: str,
     pair: str | None = None,
     iters: int | None = None,
@@ -338,7 +271,9 @@ def run_all(
             cfg.load_from = str(folder.parent / "init" / source.result.checkpoint.name)
         try:
             progress = partial(monitor.report, (row, seed))
-            result = train(cfg, folder, threads=threads, progress=progress, stop=stop)
+            result = train_stage(
+                cfg, folder, threads=threads, progress=progress, stop=stop
+            )
             if name != "init" and metric not in result.metrics:
                 raise ValueError(
                     f"the evaluator gives no '{metric}', but {sorted(result.metrics)}; "
@@ -373,11 +308,7 @@ def run_all(
 
 def threads_per_job(jobs: int) -> int:
     """Return how many CPU cores each of ``jobs`` simultaneous runs gets."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not available on macOS
-        cores = os.cpu_count() or 1
-    return max(1, cores // jobs)
+    return max(1, num_cores() // jobs)
 
 
 class Monitor:
@@ -399,7 +330,7 @@ class Monitor:
         self.shares: dict[tuple[str, int], float] = {}
         self.lock = threading.Lock()
 
-    def __enter__(self) -> "Monitor":
+    def __enter__(self) -> Monitor:
         self.bar.start()
         return self
 
@@ -436,7 +367,7 @@ class Monitor:
 # Results
 
 
-def summarise(
+def summarize(
     runs: Sequence[Run],
     names: Sequence[str],
     metric: str,
@@ -597,9 +528,8 @@ def write_csv(path: Path, runs: Sequence[Run], labels: dict[str, str]) -> None:
 
 def machine(jobs: int) -> str:
     """Describe the machine and how it was used."""
-    gpu = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
     return (
-        f"{gpu}{cpu_name()}, {jobs} at once with {threads_per_job(jobs)} threads each, "
+        f"{device_name()}, {jobs} at once with {threads_per_job(jobs)} threads each, "
         f"torch {torch.__version__}"
     )
 
@@ -613,56 +543,82 @@ def failures(runs: Sequence[Run]) -> str:
     )
 
 
-def main() -> None:
-    """Train, and write the table."""
-    # Treat SIGTERM like Ctrl-C, so that the training processes end as well.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    args = parse_args()
-    names = row_names(args.rows)
-    unknown = {args.lower, args.upper} - {None, *names}
-    if unknown:
-        raise SystemExit(f"there is no row {sorted(unknown)}, only {names}")
-    lower = args.lower or find_bound(names, LOWER_ROW)
-    upper = args.upper or find_bound(names, UPPER_ROW)
+def run_benchmark(
+    paths: Sequence[str],
+    work_dir: Path,
+    command: str,
+    init_path: str | None = None,
+    pair: str | None = None,
+    seeds: Sequence[int] = (0, 1, 2),
+    iters: int | None = None,
+    init_iters: int | None = None,
+    jobs: int = 1,
+    lower: str | None = None,
+    upper: str | None = None,
+    options: dict | None = None,
+) -> tuple[str, bool]:
+    """Train all rows, and write the table, a CSV file, and a chart.
 
-    load = partial(load_config, pair=args.pair, options=args.cfg_options)
-    init = args.init and load(args.init, iters=args.init_iters)
-    configs = (load(path, iters=args.iters) for path in args.rows)
+    Args:
+        paths (Sequence[str]): The config of each row.
+        work_dir (Path): Receives results.md, results.csv (one line per run),
+            results.png, and a folder for every run.
+        command (str): The command line that the report shows.
+        init_path (str, optional): Config that is trained once for each seed; its rows
+            start from the last checkpoint. Defaults to None: the ``load_from`` of the
+            rows.
+        pair (str, optional): Pair of domains to use; see :func:`with_pair`. Defaults to
+            None.
+        seeds (Sequence[int]): The seeds. Defaults to (0, 1, 2).
+        iters (int, optional): Iterations of every row. Defaults to None: the config's.
+        init_iters (int, optional): Iterations of ``init_path``. Defaults to None.
+        jobs (int): Number of simultaneous runs. Defaults to 1.
+        lower (str, optional): Row where the gap begins. Defaults to None: the one named
+            :data:`LOWER_ROW`.
+        upper (str, optional): Row where the gap ends. Defaults to None: the one named
+            :data:`UPPER_ROW`.
+        options (dict, optional): Options to merge into every config. Defaults to None.
+
+    Returns:
+        tuple[str, bool]: The report in Markdown, and whether all runs succeeded.
+
+    Raises:
+        ValueError: If the rows do not fit together, or an option fits no config.
+    """
+    names = row_names(paths)
+    unknown = {lower, upper} - {None, *names}
+    if unknown:
+        raise ValueError(f"there is no row {sorted(unknown)}, only {names}")
+    lower = lower or find_bound(names, LOWER_ROW)
+    upper = upper or find_bound(names, UPPER_ROW)
+
+    load = partial(load_row, pair=pair, options=options)
+    init = load(init_path, iters=init_iters) if init_path else None
+    configs = (load(path, iters=iters) for path in paths)
     rows = dict(zip(names, configs, strict=True))
     metric = common_value(rows, "target_metric", lambda cfg: cfg.get("target_metric"))
     length = common_value(rows, "length of training (see --iters)", budget)
 
-    runs = run_all(rows, args.seeds, metric, args.work_dir, init, args.jobs)
+    runs = run_all(rows, seeds, metric, work_dir, init, jobs)
 
     labels = {name: target_labels(cfg) for name, cfg in rows.items()}
-    table = summarise(runs, names, metric, lower, upper)
-    pair = Path(args.pair).stem if args.pair else Path(args.rows[0]).stem.split("_")[0]
+    table = summarize(runs, names, metric, lower, upper)
+    title = Path(pair).stem if pair else Path(paths[0]).stem.split("_")[0]
     start = (
         f", from a source model of {budget(init)} with the same seed" if init else ""
     )
-    seeds = ", ".join(map(str, args.seeds))
+    shown_seeds = ", ".join(map(str, seeds))
     report = (
-        f"# {pair}: {metric}\n\n"
-        f"Mean ± sample standard deviation over the seeds {seeds}; last checkpoint "
-        f"after {length}{start}.\n\n"
-        f"{machine(args.jobs)}\n\n"
-        f"```\npython {shlex.join(sys.argv)}\n```\n\n"
+        f"# {title}: {metric}\n\n"
+        f"Mean ± sample standard deviation over the seeds {shown_seeds}; last "
+        f"checkpoint after {length}{start}.\n\n"
+        f"{machine(jobs)}\n\n"
+        f"```\n{command}\n```\n\n"
         f"{markdown(table, labels, metric)}{gap_note(runs, lower, upper, metric)}"
         f"{failures(runs)}"
     )
-    (args.work_dir / "results.md").write_text(report, encoding="utf-8")
-    write_csv(args.work_dir / "results.csv", runs, labels)
-    figure = chart(table, metric, (lower, upper), f"{pair}, {length}, seeds {seeds}")
-    figure.savefig(args.work_dir / "results.png", dpi=150)
-    print(report)
-    if any(run.error for run in runs):
-        raise SystemExit(1)
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        raise SystemExit("interrupted; the same command goes on from here") from None
-    except ValueError as error:
-        raise SystemExit(f"error: {error}") from None
+    (work_dir / "results.md").write_text(report, encoding="utf-8")
+    write_csv(work_dir / "results.csv", runs, labels)
+    bounds, subject = (lower, upper), f"{title}, {length}, seeds {shown_seeds}"
+    chart(table, metric, bounds, subject).savefig(work_dir / "results.png", dpi=150)
+    return report, not any(run.error for run in runs)

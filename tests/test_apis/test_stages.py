@@ -1,6 +1,7 @@
-"""Trainings in processes of their own: logs, results, resuming, failing, stopping."""
+"""Runs in processes of their own: logs, results, resuming, failing, stopping."""
 
 import json
+import sys
 import threading
 import time
 
@@ -10,17 +11,14 @@ from mmengine.config import Config
 from tiny_model import build
 from tiny_run import UDA, run_config
 
-
-@pytest.fixture
-def runs(load_tool):
-    return load_tool("_runs")
+from mmpose_da.apis import stages
 
 
 @pytest.fixture
 def iter_config(tmp_path, coco, mpii):
     """A small run of 4 iterations that saves every second one."""
     cfg = run_config(tmp_path / "unused", coco, mpii, UDA)
-    cfg.train_cfg = dict(type="IterBasedTrainLoop", max_iters=4, val_interval=4)
+    cfg.train_cfg = dict(type="ExactIterBasedTrainLoop", max_iters=4, val_interval=4)
     cfg.default_hooks.checkpoint.update(interval=2, by_epoch=False)
     cfg.log_processor = dict(by_epoch=False)
     return cfg
@@ -36,11 +34,11 @@ def step(i: int, **kwargs) -> dict:
     return dict(lr=0.1, time=float(i), step=i, **kwargs)
 
 
-#: Stands for tools/train.py: writes what MMEngine would write, or fails, or waits.
+#: Stands for the training process: writes what MMEngine would, or fails, or waits.
 FAKE_TRAIN = """
 import json, shutil, sys, time
 from pathlib import Path
-config, _, work_dir, *resume = sys.argv[1:]
+config, work_dir = sys.argv[1:]
 work_dir, content = Path(work_dir), Path(config).read_text()
 print(*sys.argv[2:])
 if 'fail = ' in content:
@@ -58,43 +56,44 @@ shutil.copy(Path(__file__).parent / 'any.pth', work_dir / 'iter_11.pth')
 
 
 @pytest.fixture
-def fake_train(runs, tmp_path, monkeypatch):
-    """`_runs.train` of a config with the given entries, in place of MMEngine's."""
-    (tmp_path / "tools").mkdir()
-    (tmp_path / "tools" / "train.py").write_text(FAKE_TRAIN)
+def fake_train(tmp_path, monkeypatch):
+    """A stage of a config with the given entries, in place of MMEngine's training."""
+    script = tmp_path / "process" / "train.py"
+    script.parent.mkdir()
+    script.write_text(FAKE_TRAIN)
     content = dict(meta=dict(iter=11), optimizer=dict())
-    torch.save(content, tmp_path / "tools" / "any.pth")
-    monkeypatch.setattr(runs, "TOOLS", tmp_path / "tools")
-    monkeypatch.setattr(runs, "POLL_SECONDS", 0.02)
+    torch.save(content, script.with_name("any.pth"))
+    monkeypatch.setattr(stages, "COMMAND", (sys.executable, str(script)))
+    monkeypatch.setattr(stages, "POLL_SECONDS", 0.02)
 
     def train(entries=(), **kwargs):
         cfg = dict(train_cfg=dict(max_iters=11), val_evaluator=dict(type="M"))
         cfg.update(entries)
-        return runs.train(Config(cfg), tmp_path / "run", **kwargs)
+        return stages.train_stage(Config(cfg), tmp_path / "run", **kwargs)
 
     return train
 
 
-def test_lines_are_in_order_and_a_repetition_counts(runs, tmp_path):
+def test_lines_are_in_order_and_a_repetition_counts(tmp_path):
     first = [step(1), step(2, old=1), dict(PCK=1.0, step=2), step(3, old=1)]
     write_scalars(tmp_path, "20200101_000000", first, tail='{"lr": 0.1, "st')
     again = [step(2, new=1), step(3, new=1), dict(PCK=2.0, step=3)]
     write_scalars(tmp_path, "20200101_000100", again)
-    assert runs.scalars(tmp_path) == [step(1), *again]
-    assert runs.scalars(tmp_path / "nothing") == []
+    assert stages.scalars(tmp_path) == [step(1), *again]
+    assert stages.scalars(tmp_path / "nothing") == []
 
 
-def test_the_config_is_read_as_it_was_written(runs, tmp_path):
+def test_the_config_is_read_as_it_was_written(tmp_path):
     content = dict(
         model=dict(size=(96, 96), names={0: "nose"}, text="a'\"\n", flag=None),
         train_pipeline=[dict(type="A", x=1e-5), dict(type="B", y=(1, (2,)))],
     )
-    written = Config.fromfile(runs._write_config(Config(content), tmp_path))
+    written = Config.fromfile(stages._write_config(Config(content), tmp_path))
     assert written.to_dict() == content
-    with pytest.raises(ValueError, match="can't be written"):
-        runs._write_config(Config(dict(a=dict(x=torch.nn.ReLU))), tmp_path / "run")
+    with pytest.raises(ValueError, match="cannot be written"):
+        stages._write_config(Config(dict(a=dict(x=torch.nn.ReLU))), tmp_path / "run")
     # Nothing is left that the next config would be compared with.
-    runs._write_config(Config(dict(a=1)), tmp_path / "run")
+    stages._write_config(Config(dict(a=1)), tmp_path / "run")
 
 
 def test_result_and_progress(fake_train, tmp_path):
@@ -127,11 +126,11 @@ def test_a_failure_shows_the_end_of_the_log(fake_train, tmp_path):
     assert not (tmp_path / "run" / "result.json").exists()
 
 
-def test_stop_ends_the_process_and_frees_the_folder(runs, fake_train, tmp_path):
+def test_stop_ends_the_process_and_frees_the_folder(fake_train, tmp_path):
     stop, ended = threading.Event(), []
 
     def wait():
-        with pytest.raises(runs.Interrupted):
+        with pytest.raises(stages.Interrupted):
             fake_train(dict(wait=True), stop=stop)
         ended.append(True)
 
@@ -140,17 +139,17 @@ def test_stop_ends_the_process_and_frees_the_folder(runs, fake_train, tmp_path):
     log, deadline = tmp_path / "run" / "train.log", time.monotonic() + 20
     while not (log.is_file() and log.read_text()) and time.monotonic() < deadline:
         time.sleep(0.02)
-    with pytest.raises(RuntimeError, match="another training is writing to"):
+    with pytest.raises(RuntimeError, match="another run is writing to"):
         fake_train(dict(wait=True))
     stop.set()
     thread.join(timeout=20)
     assert ended
-    with pytest.raises(runs.Interrupted):  # by `stop`, no more by the lock
+    with pytest.raises(stages.Interrupted):  # by `stop`, no more by the lock
         fake_train(dict(wait=True), stop=stop)
 
 
 @pytest.mark.slow
-def test_interrupted_runs_go_on_from_their_checkpoint(runs, iter_config, tmp_path):
+def test_interrupted_runs_go_on_from_their_checkpoint(iter_config, tmp_path):
     # Stopped after its first checkpoint: `load_from` counts for the first part alone.
     start = tmp_path / "start.pth"
     torch.save(dict(state_dict=build().state_dict()), start)
@@ -164,16 +163,16 @@ def test_interrupted_runs_go_on_from_their_checkpoint(runs, iter_config, tmp_pat
         if (run / "last_checkpoint").is_file():
             stop.set()
 
-    with pytest.raises(runs.Interrupted):
-        runs.train(
+    with pytest.raises(stages.Interrupted):
+        stages.train_stage(
             iter_config, run, threads=1, progress=stop_after_checkpoint, stop=stop
         )
     assert f"Load checkpoint from {start}" in (run / "train.log").read_text()
     parts = len(list(run.glob("*/vis_data")))
-    result = runs.train(iter_config, run, threads=1)
+    result = stages.train_stage(iter_config, run, threads=1)
     assert "resumed epoch: 0, iter: " in (run / "train.log").read_text()
     assert len(list(run.glob("*/vis_data"))) == parts + 1
-    steps = [line["step"] for line in runs.scalars(run) if "lr" in line]
+    steps = [line["step"] for line in stages.scalars(run) if "lr" in line]
     assert steps == [1, 2, 3, 4, 5, 6]
     assert result.checkpoint.name == "iter_6.pth"
     assert "PCKh@0.5 (12 joints)" in result.metrics and "time" not in result.metrics
@@ -183,5 +182,5 @@ def test_interrupted_runs_go_on_from_their_checkpoint(runs, iter_config, tmp_pat
     for path in run.glob("*/vis_data/scalars.json"):
         lines = path.read_text().splitlines(keepends=True)
         path.write_text("".join(line for line in lines if '"lr"' in line))
-    again = runs.train(iter_config, run, threads=1)
+    again = stages.train_stage(iter_config, run, threads=1)
     assert again.metrics == pytest.approx(result.metrics)
