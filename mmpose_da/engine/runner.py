@@ -63,7 +63,7 @@ class ConciseLogRunner(Runner):
             f"MMPose-DA {__version__}, MMPose {mmpose.__version__}, "
             f"MMEngine {mmengine.__version__}, MMCV {mmcv.__version__}, "
             f"PyTorch {torch.__version__}",
-            f"{self._device()}, {get_world_size()} process(es), seed {self.seed}",
+            f"{self._device()}, {_count(get_world_size(), 'process', 'es')}, seed {self.seed}",
             f"config {config}, in full in {self.work_dir}; environment and hooks: "
             f"{self.setup_log}",
             self._model(),
@@ -103,7 +103,11 @@ class ConciseLogRunner(Runner):
         batch = ", ".join(f"{count} {domain}" for domain, count in counts.items())
         iters = self._train_loop.get("max_iters")
         epochs = self._train_loop.get("max_epochs")
-        budget = f"{iters} iterations" if iters else f"{epochs} epochs"
+        budget = _count(iters, "iteration") if iters else _count(epochs, "epoch")
         start = "resumes from" if self._resume else "starts from"
         weights = self._load_from or "the initial weights of the model"
         return [f"batches of {batch}, for {budget}", f"{start} {weights}"]
+
+
+def _count(number: int, noun: str, ending: str = "s") -> str:
+    return f"{number} {noun}{'' if number == 1 else ending}"
