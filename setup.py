@@ -1,9 +1,11 @@
 """Packaging of MMPose-DA."""
 
 import runpy
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 TEST_TOOLS = ("hypothesis", "pytest", "ruff")
@@ -27,6 +29,20 @@ def read_stack() -> list[str]:
     return [line for line in lines if line]
 
 
+class BuildWithConfigs(build_py):
+    """Put configs and tools into the wheel, where MIM looks for them."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return
+        for name in ("configs", "tools"):
+            target = Path(self.build_lib, "mmpose_da", ".mim", name)
+            shutil.rmtree(target, ignore_errors=True)
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, target, ignore=ignored)
+
+
 stack = read_stack()
 
 setup(
@@ -45,6 +61,8 @@ setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     packages=find_packages(include=["mmpose_da", "mmpose_da.*"]),
+    package_data={"mmpose_da": ["py.typed"]},
+    cmdclass=dict(build_py=BuildWithConfigs),
     include_package_data=True,
     python_requires=">=3.10",
     # Empty on purpose: installing a plugin must not replace the PyTorch, MMCV or

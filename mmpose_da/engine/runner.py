@@ -59,11 +59,12 @@ class ConciseLogRunner(Runner):
     @master_only
     def _log_summary(self) -> None:
         config = self.cfg.filename or "a config without a file"
+        processes = _count(get_world_size(), "process", "es")
         for line in (
             f"MMPose-DA {__version__}, MMPose {mmpose.__version__}, "
             f"MMEngine {mmengine.__version__}, MMCV {mmcv.__version__}, "
             f"PyTorch {torch.__version__}",
-            f"{self._device()}, {_count(get_world_size(), 'process', 'es')}, seed {self.seed}",
+            f"{self._device()}, {processes}, seed {self.seed}",
             f"config {config}, in full in {self.work_dir}; environment and hooks: "
             f"{self.setup_log}",
             self._model(),
