@@ -546,9 +546,9 @@ def test_dataset_config_is_refused(coco, mpii, where, changes, message):
 
 SAMPLERS = {
     "a missing domain": (dict(target_labeled=4), "'source', 'target_unlabeled'"),
-    "none of a domain": (dict(source=4, target_unlabeled=0), "at least one sample"),
-    "a half of a sample": (dict(source=2.5, target_unlabeled=1.5), "at least one"),
-    "a count of text": (dict(source="2", target_unlabeled=2), "at least one sample"),
+    "none of a domain": (dict(source=4, target_unlabeled=-1), "number of samples"),
+    "a half of a sample": (dict(source=2.5, target_unlabeled=1.5), "number of samples"),
+    "a count of text": (dict(source="2", target_unlabeled=2), "number of samples"),
     "another sum": (dict(source=2, target_unlabeled=1), "batches of 3, .* is 4"),
 }
 

@@ -37,7 +37,14 @@ META_KEYS = (
 )
 #: Config keys that only a DomainAdaptiveTopdown has.
 ADAPTIVE_KEYS = (
-    *("adaptations", "joints", "target_loss_weight", "checkpoint_joints", "frozen"),
+    *(
+        "adaptations",
+        "joints",
+        "target_loss_weight",
+        "pseudo_loss_weight",
+        "checkpoint_joints",
+        "frozen",
+    ),
     "train_cfg",
 )
 #: Stock datasets that stand in for those of this package. The deployed config spells

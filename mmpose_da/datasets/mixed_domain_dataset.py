@@ -6,10 +6,12 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import torch
 from mmcv.transforms import Compose
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import exists
 from mmengine.logging import print_log
+from mmengine.structures import InstanceData
 from mmpose.datasets import CombinedDataset, MpiiDataset
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.datasets.transforms import LoadImage
@@ -20,13 +22,15 @@ from ..seeding import SeededBatch, seed_all
 from ..structures import (
     SOURCE,
     TARGET_LABELED,
+    TARGET_PSEUDO,
     TARGET_UNLABELED,
     joint_mapping,
     joint_metainfo,
 )
 from .load_intact_image import LoadIntactImage
 from .mpii_dataset import ZeroBasedMpiiDataset
-from .people import BoxJitter, LeftOut, describe, load_people
+from .people import BoxJitter, Labels, LeftOut, describe, load_people
+from .pseudo_labels import PseudoLabels
 
 
 class _SaidByTheConfig:
@@ -59,20 +63,29 @@ class MixedDomainDataset(CombinedDataset):
     source-free                   None    given   None
     ============================  ======  ======  ====================
 
-    The domains are, in this order, ``source``, ``target_labeled``, and
-    ``target_unlabeled``; those that a setting does not have are left out. The metainfo
-    of each ``PoseDataSample`` holds its domain, as ``domain``.
+    The domains are, in this order, ``source``, ``target_labeled``, ``target_pseudo``
+    (with ``pseudo_target``), and ``target_unlabeled``; those that a setting does not
+    have are left out. The metainfo of each ``PoseDataSample`` holds its domain, as
+    ``domain``.
 
-    The people of ``target_unlabeled`` have a box but no labels. The labels are removed
-    while the annotations are read, before any transform can see them. They do not
-    affect the selection of people either: MMPose drops people without labeled joints,
-    but an unlabeled domain cannot know which ones these are. Here, such people are
-    kept, as are those whose annotation has only a box.
+    What a domain knows about its people is one of four levels
+    (:class:`~mmpose_da.datasets.people.Labels`): keypoints (``source`` and
+    ``target_labeled``), pseudo-labels of a file (``target_pseudo``), part labels (the
+    key ``labels='parts'`` of ``target``, for ``target_unlabeled``), or nothing
+    (``target_unlabeled`` otherwise). Everything else is removed while the annotations
+    are read, before any transform can see it. Without keypoints or part labels, they do
+    not affect the selection of people either: MMPose drops people without labeled
+    joints, but an unlabeled domain cannot know which ones these are. Here, such people
+    are kept, as are those whose annotation has only a box.
+
+    Part labels say which joints are labeled and inside the box. They are in the
+    ``gt_instance_labels`` of a sample: ``part_labels`` (1, K), 0 or 1, and
+    ``part_weights`` (1, K), 0 for joints that the dataset does not provide.
 
     This class cannot remove what a box reveals about the labels. If the boxes of a
     dataset were computed from its joints, the crops show their extent; the log warns
-    about files that declare this. Two keys of ``target``, which only apply to
-    ``target_unlabeled``, help: ``bbox_file`` uses the boxes of a detector, in the COCO
+    about files that declare this. Two keys of ``target``, which do not apply to
+    ``target_labeled``, help: ``bbox_file`` uses the boxes of a detector, in the COCO
     results format (``filter_cfg=dict(bbox_score_thr=...)`` drops weak ones), and
     ``box_jitter`` adds random errors to the boxes (see
     :class:`~mmpose_da.datasets.people.BoxJitter`).
@@ -97,6 +110,11 @@ class MixedDomainDataset(CombinedDataset):
             image is in both target domains. Defaults to None: no target labels.
         pipeline (Sequence[dict]): MMPose transforms, the same for all domains.
             ``LoadImage`` is replaced with :class:`LoadIntactImage`. Defaults to ().
+        pseudo_target (dict, optional): A file of pseudo-labels for target people,
+            ``dict(ann_file='pseudo.json')``; see
+            :class:`~mmpose_da.datasets.pseudo_labels.PseudoLabels`. ``threshold`` (0 if
+            not given) is the lowest confidence of a joint that is used. People without
+            pseudo-labels stay in ``target_unlabeled``. Defaults to None.
 
     Raises:
         FileNotFoundError: If an annotation file or the first image of a domain is
@@ -115,6 +133,7 @@ class MixedDomainDataset(CombinedDataset):
         target: dict | None = None,
         labeled_target: dict | None = None,
         pipeline: Sequence[dict | Callable] = (),
+        pseudo_target: dict | None = None,
         **kwargs,
     ) -> None:
         if source is None and target is None:
@@ -123,6 +142,9 @@ class MixedDomainDataset(CombinedDataset):
             raise ValueError("labeled_target is given, but there is no target")
         if labeled_target is not None:
             _check_share(labeled_target)
+        labels_all = labeled_target is not None and labeled_target.get("ratio") == 1
+        if pseudo_target is not None and (target is None or labels_all):
+            raise ValueError("pseudo_target is given, but there is no unlabeled target")
 
         super().__init__(
             metainfo=joint_metainfo(joints),
@@ -131,7 +153,7 @@ class MixedDomainDataset(CombinedDataset):
             **kwargs,
         )
         self.left_out: dict[str, list[LeftOut]] = {}
-        labels_all = labeled_target is not None and labeled_target.get("ratio") == 1
+        self.labels: dict[str, Labels] = {}
         domains = {}
         if source is not None:
             domains[SOURCE] = self._load_domain(SOURCE, source)
@@ -149,6 +171,8 @@ class MixedDomainDataset(CombinedDataset):
                     for annotation in self.left_out[name]
                     if (annotation.img_id in labeled_images) == is_labeled
                 ]
+        if pseudo_target is not None:
+            domains = self._add_pseudo(domains, target, pseudo_target)
         for name, dataset in domains.items():
             _log_people(name, len(dataset), self.left_out[name])
         self.domains = list(domains)
@@ -162,10 +186,9 @@ class MixedDomainDataset(CombinedDataset):
 
     def _load_domain(self, domain: str, cfg: dict) -> BaseDataset:
         """Build the dataset of a domain, with its joints mapped and labels hidden."""
-        dataset, joint_map, box_jitter = _build_dataset(domain, cfg)
-        self.left_out[domain] = load_people(
-            dataset, domain != TARGET_UNLABELED, box_jitter
-        )
+        dataset, joint_map, box_jitter, labels = _build_dataset(domain, cfg)
+        self.labels[domain] = labels
+        self.left_out[domain] = load_people(dataset, labels, box_jitter)
         if self.pipeline.transforms:
             _check_first_image(domain, dataset)
         mapping = joint_mapping(dataset.metainfo, self.metainfo, joint_map)
@@ -176,6 +199,54 @@ class MixedDomainDataset(CombinedDataset):
         )
         dataset.pipeline = Compose([converter])
         return dataset
+
+    def _add_pseudo(
+        self, domains: dict[str, BaseDataset], target: dict, pseudo_target: dict
+    ) -> dict[str, BaseDataset]:
+        """Move the unlabeled people with pseudo-labels to a domain of their own."""
+        unlabeled = domains.pop(TARGET_UNLABELED)
+        pseudo, threshold = self._read_pseudo(**pseudo_target)
+        dataset, _, box_jitter, labels = _build_dataset(TARGET_PSEUDO, target)
+        self.labels[TARGET_PSEUDO] = labels
+        self.left_out[TARGET_PSEUDO] = load_people(
+            dataset, labels, box_jitter, pseudo, threshold
+        )
+        kept = {
+            BaseDataset.get_data_info(unlabeled, i)["id"]: i
+            for i in range(len(unlabeled))
+        }
+        # People in images whose labels are used do not need pseudo-labels.
+        chosen = [i for i, identity in enumerate(pseudo.ids) if identity in kept]
+        if len(chosen) < len(pseudo):
+            dataset.get_subset_(chosen)
+        if not chosen:
+            raise ValueError(
+                f"all people of '{pseudo_target['ann_file']}' are in images whose "
+                "labels are used, see labeled_target"
+            )
+        domains[TARGET_PSEUDO] = dataset
+        rest = [i for identity, i in kept.items() if identity not in set(pseudo.ids)]
+        if rest:
+            unlabeled.get_subset_(rest)
+            domains[TARGET_UNLABELED] = unlabeled
+        return domains
+
+    def _read_pseudo(
+        self, ann_file: str, threshold: float = 0.0
+    ) -> tuple[PseudoLabels, float]:
+        names = [
+            self.metainfo["keypoint_id2name"][i]
+            for i in range(self.metainfo["num_keypoints"])
+        ]
+        if not exists(ann_file):
+            raise FileNotFoundError(
+                f"the file of pseudo-labels '{ann_file}' does not exist; "
+                "tools/pseudo_label.py writes one"
+            )
+        try:
+            return PseudoLabels.load(ann_file).for_joints(names), threshold
+        except ValueError as error:
+            raise ValueError(f"'{ann_file}': {error}") from error
 
     def domain_of(self, index: int) -> str:
         """Return the name of the domain to which a global sample index belongs."""
@@ -200,7 +271,11 @@ class MixedDomainDataset(CombinedDataset):
         """
         domain = self.domain_of(idx)
         try:
-            data = super().prepare_data(idx)
+            info = self.get_data_info(idx)
+            parts = None
+            if self.labels[domain] is Labels.PARTS:
+                parts = _take_parts(info)
+            data = self.pipeline(info)
             if data is None:
                 raise ValueError("the pipeline returned None")
         except Exception as error:
@@ -216,6 +291,8 @@ class MixedDomainDataset(CombinedDataset):
             sample.set_metainfo(dict(domain=domain))
             if domain == TARGET_UNLABELED:
                 _drop_label_fields(sample)
+            if parts is not None:
+                _add_parts(sample, parts)
         return data
 
 
@@ -242,11 +319,11 @@ def _build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
 
 def _build_dataset(
     domain: str, cfg: dict
-) -> tuple[BaseDataset, dict | None, BoxJitter | None]:
+) -> tuple[BaseDataset, dict | None, BoxJitter | None, Labels]:
     """Build the dataset of a domain without loading its annotations.
 
     Checks those parts of the config that MMPose does not check. Returns the dataset,
-    its ``joint_map``, and its ``box_jitter``.
+    its ``joint_map``, its ``box_jitter``, and what it knows about its people.
     """
     if not isinstance(cfg, dict):
         raise ValueError(f"the domain '{domain}' must be a dataset config, not {cfg}")
@@ -257,13 +334,14 @@ def _build_dataset(
             "transforms to MixedDomainDataset, which applies them to all domains"
         )
     joint_map = cfg.pop("joint_map", None)
+    labels = _labels(domain, cfg.pop("labels", None))
     boxes = {key: cfg.pop(key, None) for key in ("bbox_file", "box_jitter")}
     if domain == SOURCE and any(value is not None for value in boxes.values()):
         raise ValueError(
             "`bbox_file` and `box_jitter` are for the target; the labeled source uses "
             "the boxes in its annotations"
         )
-    if domain != TARGET_UNLABELED:
+    if domain == TARGET_LABELED:
         boxes = dict.fromkeys(boxes)
     if cfg.get("type") in ("MpiiDataset", MpiiDataset):
         cfg["type"] = ZeroBasedMpiiDataset
@@ -291,7 +369,17 @@ def _build_dataset(
                 f"the bbox_file '{dataset.bbox_file}' of the domain '{domain}' does "
                 "not exist"
             )
-    return dataset, joint_map, _box_jitter(boxes["box_jitter"])
+    return dataset, joint_map, _box_jitter(boxes["box_jitter"]), labels
+
+
+def _labels(domain: str, given: str | None) -> Labels:
+    """What a domain knows about its people, from the key ``labels`` of its config."""
+    allowed = ("keypoints",) if domain == SOURCE else ("none", "parts")
+    if given not in (None, *allowed):
+        raise ValueError(f"`labels` of '{domain}' must be one of {allowed}: '{given}'")
+    if domain in (SOURCE, TARGET_LABELED):
+        return Labels.KEYPOINTS
+    return Labels.PSEUDO if domain == TARGET_PSEUDO else Labels(given or "none")
 
 
 def _box_jitter(cfg: dict | None) -> BoxJitter | None:
@@ -333,6 +421,26 @@ def _drop_label_fields(sample: PoseDataSample) -> None:
             delattr(sample, name)
     for name in ("keypoints", "keypoints_visible"):
         sample.gt_instances.pop(name, None)
+
+
+def _take_parts(info: dict) -> np.ndarray:
+    """Take the part labels and weights (1, K, 2) of a sample before its pipeline."""
+    parts = info["keypoints_visible"].copy()
+    info["keypoints_visible"] = np.zeros_like(parts)
+    return parts
+
+
+def _add_parts(sample: PoseDataSample, parts: np.ndarray) -> None:
+    """Give a sample its part labels, with left and right as in its image."""
+    if "flip" not in sample.metainfo:
+        raise ValueError(
+            "part labels need 'flip' in `meta_keys` of PackPoseInputs, to know whether "
+            "the image was mirrored"
+        )
+    if sample.metainfo["flip"]:
+        parts = parts[:, sample.metainfo["flip_indices"]]
+    labels, weights = torch.from_numpy(parts.astype(np.float32)).unbind(-1)
+    sample.gt_instance_labels = InstanceData(part_labels=labels, part_weights=weights)
 
 
 def _check_share(share: dict) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from .annotation_file import (
     check_annotation_file,
     check_detection_file,
 )
+from .pseudo_labels import PseudoLabels
 
 #: Keys of an annotation without labels: the image and the person's box.
 UNLABELED_KEYS = (
@@ -86,8 +88,34 @@ class BoxJitter:
                 person["bbox_scale"] = (person["bbox_scale"] * factor).astype("f4")
 
 
+class Labels(enum.Enum):
+    """What a domain knows about its people.
+
+    Each level keeps only what it names; everything else is removed while annotations
+    are read, before any transform can see it.
+    """
+
+    #: All labels.
+    KEYPOINTS = "keypoints"
+    #: Which joints are labeled and inside the box, without their positions.
+    PARTS = "parts"
+    #: Keypoints of a file of :class:`PseudoLabels` instead of the labels.
+    PSEUDO = "pseudo"
+    #: Only the boxes.
+    NONE = "none"
+
+    @property
+    def reads_keypoints(self) -> bool:
+        """Whether the keypoints of the annotations are read."""
+        return self in (Labels.KEYPOINTS, Labels.PARTS)
+
+
 def load_people(
-    dataset: BaseDataset, labeled: bool, box_jitter: BoxJitter | None = None
+    dataset: BaseDataset,
+    labels: Labels,
+    box_jitter: BoxJitter | None = None,
+    pseudo: PseudoLabels | None = None,
+    threshold: float = 0.0,
 ) -> list[LeftOut]:
     """Load the annotations of a dataset that was built with ``lazy_init``.
 
@@ -101,9 +129,14 @@ def load_people(
 
     Args:
         dataset (BaseDataset): The dataset. The people are loaded into it.
-        labeled (bool): Whether it has labels.
+        labels (Labels): What it knows about its people.
         box_jitter (BoxJitter, optional): Errors to add to the boxes of people without
-            labels. Defaults to None.
+            keypoints. Defaults to None.
+        pseudo (PseudoLabels, optional): The pseudo-labels, in the order of the joints
+            to train. Only the people that have some are loaded. Required for
+            ``Labels.PSEUDO``. Defaults to None.
+        threshold (float): Lowest confidence of a pseudo-label that is used. Defaults
+            to 0.
 
     Returns:
         list[LeftOut]: The annotations that are not used.
@@ -112,10 +145,10 @@ def load_people(
         AnnotationError: If the file cannot be read, an annotation is invalid, or no
             annotation can be used.
     """
-    check_annotation_file(dataset, labeled)
+    check_annotation_file(dataset, labels.reads_keypoints)
     if dataset.bbox_file:
         check_detection_file(dataset)
-    reader = _Reader(dataset, labeled, box_jitter)
+    reader = _Reader(dataset, labels, box_jitter, pseudo, threshold)
     methods = dict(
         parse_data_info=reader.parse,
         _is_valid_instance=reader.is_used,
@@ -141,11 +174,19 @@ class _Reader:
     """Replaces the methods of a dataset that read and select annotations."""
 
     def __init__(
-        self, dataset: BaseDataset, labeled: bool, box_jitter: BoxJitter | None
+        self,
+        dataset: BaseDataset,
+        labels: Labels,
+        box_jitter: BoxJitter | None,
+        pseudo: PseudoLabels | None,
+        threshold: float,
     ) -> None:
         self.dataset = dataset
-        self.labeled = labeled
+        self.labels = labels
+        self.labeled = labels.reads_keypoints
         self.box_jitter = box_jitter
+        self.pseudo = pseudo
+        self.threshold = threshold
         self.boxes_show_labels = False
         self.num_keypoints = dataset.metainfo["num_keypoints"]
         self.left_out: list[LeftOut] = []
@@ -160,14 +201,16 @@ class _Reader:
                 f"'{self.dataset.ann_file}' has no person that can be used: "
                 f"{describe(self.left_out) or 'it has no annotations'}"
             )
-        if self.labeled:
+        if self.labels is Labels.KEYPOINTS:
             return people
-        people = [self._without_labels(person) for person in people]
         if self.box_jitter is not None:
             self.box_jitter.apply(people)
         if self.boxes_show_labels:
             self._warn()
-        return people
+        if self.labels is Labels.PARTS:
+            return [self._parts(person) for person in people]
+        people = [self._without_labels(person) for person in people]
+        return people if self.pseudo is None else self._with_pseudo(people)
 
     @staticmethod
     def _detected(info: dict) -> dict:
@@ -282,6 +325,36 @@ class _Reader:
             keypoints=[0.0] * (3 * self.num_keypoints),
             segmentation=[],
         )
+
+    def _parts(self, info: dict) -> dict:
+        """Keep which joints are labeled and inside the box, as their visibility."""
+        points, (low, high) = info["keypoints"][0], info["bbox"].reshape(2, 2)
+        inside = ((points >= low) & (points <= high)).all(axis=1)
+        shown = (info["keypoints_visible"][0] > 0) & inside
+        visible = shown.astype(np.float32)[None]
+        return dict(self._without_labels(info), keypoints_visible=visible)
+
+    def _with_pseudo(self, people: list[dict]) -> list[dict]:
+        """Keep the people with pseudo-labels, and give them these."""
+        by_id = {person["id"]: person for person in people}
+        unknown = [identity for identity in self.pseudo.ids if identity not in by_id]
+        if unknown:
+            raise AnnotationError(
+                f"{len(unknown)} pseudo-labels are of annotations that are not used or "
+                f"not in '{self.dataset.ann_file}', such as {unknown[:3]}; were they "
+                "made for another file, or with other settings of the target?"
+            )
+        labels = zip(
+            self.pseudo.ids, self.pseudo.keypoints, self.pseudo.confidence, strict=True
+        )
+        return [
+            dict(
+                by_id[identity],
+                keypoints=points[None].astype(np.float32),
+                keypoints_visible=(confidence >= self.threshold)[None].astype("f4"),
+            )
+            for identity, points, confidence in labels
+        ]
 
     def _without_labels(self, info: dict) -> dict:
         return dict(

@@ -44,10 +44,10 @@ class MixedDomainBatchSampler(Sampler):
         batch_size (int): Number of samples in a batch of one rank. MMEngine passes it
             from the data loader config.
         samples_per_domain (dict[str, int]): Number of samples of each domain in a batch
-            of one rank.
+            of one rank. A domain with 0 is not used.
         epoch_domain (str, optional): The domain that is seen once per epoch. The last
             batch is filled up with its next permutation. Defaults to None: the first
-            domain.
+            domain in a batch.
         drop_last (bool): Accepted for compatibility with MMEngine; all batches are
             full.
 
@@ -78,21 +78,24 @@ class MixedDomainBatchSampler(Sampler):
             )
         counts = dict(samples_per_domain)
         if set(counts) != set(dataset.domains) or not all(
-            isinstance(count, int) and count > 0 for count in counts.values()
+            isinstance(count, int) and count >= 0 for count in counts.values()
         ):
             raise ValueError(
-                f"samples_per_domain={counts} must give at least one sample for each "
-                f"domain of the dataset, which has {dataset.domains}"
+                f"samples_per_domain={counts} must give the number of samples of each "
+                f"domain of the dataset, which has {dataset.domains}; with 0, a domain "
+                "is not used"
             )
         if sum(counts.values()) != batch_size:
             raise ValueError(
                 f"samples_per_domain={counts} makes batches of {sum(counts.values())}, "
                 f"but the data loader's batch_size is {batch_size}"
             )
-        epoch_domain = epoch_domain or dataset.domains[0]
-        if epoch_domain not in counts:
+        used = [name for name in dataset.domains if counts[name] > 0]
+        epoch_domain = epoch_domain or next(iter(used), None)
+        if epoch_domain not in used:
             raise ValueError(
-                f"epoch_domain='{epoch_domain}' is not one of {dataset.domains}"
+                f"epoch_domain='{epoch_domain}' is not one of the domains in a batch, "
+                f"{used}"
             )
         self.sampler = sampler
         self.counts = [counts[name] for name in dataset.domains]

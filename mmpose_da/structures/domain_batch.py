@@ -14,14 +14,16 @@ from .tree import map_tensors
 
 SOURCE = "source"
 TARGET_LABELED = "target_labeled"
+TARGET_PSEUDO = "target_pseudo"
 TARGET_UNLABELED = "target_unlabeled"
 
 #: The domains, in their order in every batch.
-DOMAINS = (SOURCE, TARGET_LABELED, TARGET_UNLABELED)
+DOMAINS = (SOURCE, TARGET_LABELED, TARGET_PSEUDO, TARGET_UNLABELED)
 
 #: Names for groups of adjacent domains.
 GROUPS = dict(
-    labeled=(SOURCE, TARGET_LABELED), target=(TARGET_LABELED, TARGET_UNLABELED)
+    labeled=(SOURCE, TARGET_LABELED),
+    target=(TARGET_LABELED, TARGET_PSEUDO, TARGET_UNLABELED),
 )
 
 

@@ -119,7 +119,7 @@ def test_without_shuffling():
         (dict(batch_size=9), "batches of 10, but .* batch_size is 9"),
         (dict(counts=dict(source=4)), "each domain of the dataset"),
         (dict(counts=dict(COUNTS, moon=1)), "each domain of the dataset"),
-        (dict(counts=dict(COUNTS, source=0)), "at least one sample"),
+        (dict(counts=dict(COUNTS, source=-1)), "number of samples"),
         (dict(epoch_domain="moon"), "epoch_domain='moon'"),
     ],
 )

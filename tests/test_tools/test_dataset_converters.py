@@ -234,7 +234,7 @@ def test_lspet_flags_mean_the_contrary(tmp_path, convert, pair):
     joints, visible = spread(6, 14), np.ones((6, 14))
     visible[:, 5] = 0
     joints[:, 5] = -900
-    visible[3] = 0  # nobody is labelled
+    visible[3] = 0  # nobody is labeled
     write_lspet(tmp_path / "lspet", joints, visible)
     convert("lsp", tmp_path / "lspet", "--val-images", "2")
     cfg = pair("studio2lspet")

@@ -2,6 +2,15 @@ from .gradient_reversal import gradient_reversal
 from .heatmaps import gaussian_heatmaps, heatmap_peaks
 from .keypoint_features import keypoint_confidence, keypoint_features
 from .keypoint_occlusion import KeypointOcclusion
+from .marginal_heatmaps import (
+    PLANES,
+    cell_centers,
+    flip_marginals,
+    marginal_gaussians,
+    plane_shape,
+    soft_argmax,
+    spatial_softmax,
+)
 from .pixels import Pixels
 from .random_view import RandomView, View
 from .semantic_graph_conv import (
@@ -14,6 +23,7 @@ from .warp import affine_matrices, swap_joints, warp, warp_heatmaps, warp_points
 
 __all__ = [
     "KeypointOcclusion",
+    "PLANES",
     "Pixels",
     "RandomView",
     "SemanticGraphBlock",
@@ -21,12 +31,18 @@ __all__ = [
     "SemanticGraphUnit",
     "View",
     "affine_matrices",
+    "cell_centers",
+    "flip_marginals",
     "gaussian_heatmaps",
     "gradient_reversal",
     "heatmap_peaks",
     "keypoint_confidence",
     "keypoint_features",
+    "marginal_gaussians",
+    "plane_shape",
     "skeleton_adjacency",
+    "soft_argmax",
+    "spatial_softmax",
     "swap_joints",
     "warp",
     "warp_heatmaps",

@@ -14,18 +14,17 @@ class _GradientReversal(torch.autograd.Function):
 
 
 def gradient_reversal(x: Tensor, coefficient: float = 1.0) -> Tensor:
-    """Return ``x`` itself; its gradient is multiplied by ``-coefficient``.
+    """Return ``x`` unchanged; its gradient is multiplied by ``-coefficient``.
 
     Ganin and Lempitsky, "Unsupervised Domain Adaptation by Backpropagation", ICML
     2015, section 3.
 
     Args:
         x (Tensor): Any shape.
-        coefficient (float): Strength of the reversed gradient, not negative. Defaults
-            to 1.0.
+        coefficient (float): Strength of the reversed gradient, >= 0. Defaults to 1.0.
 
     Returns:
-        Tensor: The values of ``x``, same shape.
+        Tensor: The values of ``x``, in the same shape.
     """
     if coefficient < 0:
         raise ValueError(f"coefficient must not be negative, got {coefficient}")

@@ -6,14 +6,14 @@ from torch import Tensor
 
 from .numerics import promote
 
-_TINY = 1e-6  # below it, a heatmap has no shape to read a peak off
+_TINY = 1e-6  # below this, the shape of a heatmap defines no peak
 
 
 def heatmap_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
-    """Where each heatmap is highest, to a fraction of a pixel, and how high.
+    """Find the peak of each heatmap, to a fraction of a pixel, and its height.
 
-    Around the highest pixel the heatmap is taken for a Gaussian: in x and in y, a
-    parabola goes through the logarithms of three neighbours. This is the refinement of
+    Around the highest pixel, the heatmap is modeled as a Gaussian: in x and in y, a
+    parabola goes through the logarithms of three neighbors. This is the refinement of
     Zhang et al., "Distribution-Aware Coordinate Representation for Human Pose
     Estimation", CVPR 2020, Sec. 3.1, without the mixed derivative and the smoothing.
 
@@ -28,7 +28,7 @@ def heatmap_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     width = heatmaps.shape[-1]
     confidence, index = heatmaps.flatten(2).max(dim=-1)
     x, y = index % width, index // width
-    # Mirrored at the borders, where nothing is known of the other side: no offset.
+    # Mirrored at the borders, where the other side is unknown: the offset is 0.
     padded = F.pad(heatmaps.clamp(min=_TINY).log(), (1, 1, 1, 1), mode="reflect")
     flat, stride = padded.flatten(2), width + 2
     at_peak = (y + 1) * stride + x + 1
@@ -49,7 +49,7 @@ def heatmap_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def gaussian_heatmaps(points: Tensor, size: Sequence[int], sigma: float) -> Tensor:
-    """Gaussians of height 1 around points, as MMPose's unbiased ``MSRAHeatmap``.
+    """Draw Gaussians of height 1 around points, like MMPose's unbiased ``MSRAHeatmap``.
 
     Args:
         points (Tensor): (B, K, 2) in pixels, x first.
@@ -57,7 +57,7 @@ def gaussian_heatmaps(points: Tensor, size: Sequence[int], sigma: float) -> Tens
         sigma (float): Standard deviation in pixels.
 
     Returns:
-        Tensor: (B, K, h, w). Unlike MMPose's they are not cut off at 3 sigma.
+        Tensor: (B, K, h, w). Unlike MMPose's, they are not cut off at 3 sigma.
     """
     height, width = size
     x = torch.arange(width, device=points.device) - points[..., :1]

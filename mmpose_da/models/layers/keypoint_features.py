@@ -9,21 +9,21 @@ _NO_MASS = 1e-6
 
 
 def keypoint_features(features: Tensor, heatmaps: Tensor) -> Tensor:
-    """Local feature of every joint: the heatmap-weighted mean of the feature map.
+    """Compute each joint's local feature: the heatmap-weighted mean of the features.
 
     Section 3.4 of Xu et al., "Alleviating Human-level Shift: A Robust Domain
-    Adaptation Method for Multi-person Pose Estimation", ACM MM 2020, which takes the
+    Adaptation Method for Multi-person Pose Estimation", ACM MM 2020, which uses the
     global average pool of the outer product of features and heatmap. With heatmaps
-    clamped at 0 and brought to the features' resolution::
+    clamped at 0 and resized to the features' resolution::
 
         v_k = sum_i h_k,i f_i / sum_i h_k,i
 
-    This is the paper's GAP(F outer H_k) up to the positive factor N / sum_i h_k,i, to
-    which the cosine that selects pairs is blind; with it, v_k does not depend on how
-    high or wide the heatmap is. Heatmaps are averaged over areas where the features
-    are smaller and interpolated bilinearly otherwise. No (B, K, C, h, w) tensor is
-    made. An all-zero heatmap gives a zero vector. The paper leaves open at which
-    layer F is taken and how resolutions are matched.
+    This is the paper's GAP(F outer H_k) up to the positive factor N / sum_i h_k,i. The
+    cosine that selects pairs is invariant to this factor, which makes v_k independent
+    of the height and width of the heatmap. Heatmaps are averaged over areas if the
+    features are smaller, and interpolated bilinearly otherwise. No (B, K, C, h, w)
+    tensor is created. An all-zero heatmap gives a zero vector. The paper does not
+    specify the layer of F and how resolutions are matched.
 
     Args:
         features (Tensor): Shape (B, C, h, w).
@@ -54,11 +54,11 @@ def keypoint_features(features: Tensor, heatmaps: Tensor) -> Tensor:
 
 
 def keypoint_confidence(heatmaps: Tensor) -> Tensor:
-    """Confidence of every joint: the heatmap's peak, at least 0, without gradient.
+    """Return each joint's confidence: the heatmap's peak, at least 0, no gradient.
 
     The confidence of section 3.4 of Xu et al., "Alleviating Human-level Shift: A
     Robust Domain Adaptation Method for Multi-person Pose Estimation", ACM MM 2020,
-    which leaves open how it is read off the heatmap; the peak is MMPose's score.
+    which does not specify how it is computed; the peak is MMPose's score.
 
     Args:
         heatmaps (Tensor): Shape (B, K, H, W).

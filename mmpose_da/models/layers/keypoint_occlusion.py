@@ -5,17 +5,16 @@ from torch import Tensor
 
 
 class KeypointOcclusion:
-    """Hides joints behind square patches of other images of the batch.
+    """Hides joints behind square patches of other images in the batch.
 
     Kim et al., "A Unified Framework for Domain Adaptive Pose Estimation", ECCV 2022,
-    Sec. 3.3: a student who has to find what it does not see learns how joints hang
-    together.
+    Sec. 3.3: a student that must find hidden joints learns their relations.
 
     Args:
-        prob (float): Probability with which a joint is hidden. Defaults to 0.05, about
+        prob (float): Probability that a joint is hidden. Defaults to 0.05, about
             one joint in every other image.
-        size (tuple[float, float]): Range of the patch's side, as a share of the shorter
-            side of the image. Defaults to (0.1, 0.2).
+        size (tuple[float, float]): Range of the patch side, as a fraction of the
+            shorter side of the image. Defaults to (0.1, 0.2).
     """
 
     def __init__(self, prob: float = 0.05, size: Sequence[float] = (0.1, 0.2)) -> None:
@@ -37,14 +36,14 @@ class KeypointOcclusion:
             Tensor: (B, 3, H, W).
 
         Raises:
-            ValueError: There is one image, and none to take patches from.
+            ValueError: If there is only one image, and none to take patches from.
         """
         if len(images) == 1:
             raise ValueError(
                 "occlusion takes its patches from the other images of the batch, but "
-                "there is one unlabeled image; give at least 2 in "
-                "batch_sampler.samples_per_domain.target_unlabeled, or remove "
-                "`occlusion`"
+                "there is only one unlabeled image; set "
+                "batch_sampler.samples_per_domain.target_unlabeled to at least 2, or "
+                "remove `occlusion`"
             )
         height, width = images.shape[2:]
         hidden = candidates & (torch.rand_like(points[..., 0]) < self.prob)
@@ -56,6 +55,6 @@ class KeypointOcclusion:
             <= radius
             for i, n in enumerate((width, height))
         )
-        # Of all joints at once: is there one whose patch has this row and this column?
+        # For all joints at once: does any patch contain this row and this column?
         mask = torch.einsum("bkh,bkw->bhw", y.to(images), x.to(images)) > 0
         return torch.where(mask[:, None], images.roll(1, dims=0), images)

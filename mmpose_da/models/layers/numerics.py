@@ -1,23 +1,23 @@
-"""Numerically careful pieces that several losses and layers share."""
+"""Numerically safe operations shared by losses and layers."""
 
 import torch
 from torch import Tensor
 
 
 def promote(x: Tensor) -> Tensor:
-    """Half precision to float32; every other precision stays as it is."""
+    """Convert half precision to float32; leave other precisions unchanged."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def full_precision(x: Tensor) -> torch.autocast:
-    """A context on the device of ``x`` in which autocast lowers no precision."""
+    """Return a context in which autocast on the device of ``x`` is disabled."""
     return torch.autocast(x.device.type, enabled=False)
 
 
 def empty_sum(*tensors: Tensor) -> Tensor:
-    """A zero that keeps the graph of ``tensors``, whatever values they hold.
+    """Return a zero that keeps the graph of ``tensors``, whatever their values.
 
-    The sum of an empty slice: unlike ``0 * x.sum()`` it is 0 for inf and NaN too.
+    It is the sum of an empty slice: unlike ``0 * x.sum()``, it is 0 for inf and NaN.
     """
     return sum(promote(x.flatten()[:0]).sum() for x in tensors)
 
@@ -25,8 +25,8 @@ def empty_sum(*tensors: Tensor) -> Tensor:
 def unit_vectors(x: Tensor, eps: float = 1e-6) -> Tensor:
     """Divide the vectors along the last dimension by their length.
 
-    Vectors no longer than ``eps`` are left as they are instead of divided by a tiny
-    number: the zero vector stays zero and its gradient stays of the order of one.
+    Vectors no longer than ``eps`` are left unchanged instead of divided by a tiny
+    number: the zero vector stays zero, and its gradient is on the order of one.
 
     Args:
         x (Tensor): Shape (..., D).
@@ -40,10 +40,10 @@ def unit_vectors(x: Tensor, eps: float = 1e-6) -> Tensor:
 
 
 def shared_centre(x: Tensor, y: Tensor) -> Tensor:
-    """The detached mean of two non-empty sets of vectors.
+    """Return the detached mean of two non-empty sets of vectors.
 
-    It is taken relative to the first vector, so that it equals that vector exactly
-    when all vectors are the same.
+    It is computed relative to the first vector, so that it equals that vector exactly
+    if all vectors are the same.
 
     Args:
         x (Tensor): Shape (n, D).
@@ -59,10 +59,10 @@ def shared_centre(x: Tensor, y: Tensor) -> Tensor:
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """Squared Euclidean distances of all pairs, in O(n m + (n + m) D) memory.
+    """Compute squared Euclidean distances of all pairs in O(n m + (n + m) D) memory.
 
-    Computed as |x|^2 + |y|^2 - 2 x.y around the common mean, which takes away most
-    of the cancellation; the gradient at distance zero is zero, not NaN.
+    They are |x|^2 + |y|^2 - 2 x.y around the common mean, which avoids most of the
+    cancellation. The gradient at distance zero is zero, not NaN.
 
     Args:
         x (Tensor): Shape (n, D), n > 0.
@@ -71,7 +71,7 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     Returns:
         Tensor: Shape (n, m), never negative.
     """
-    # Distances do not depend on the centre, so no gradient is lost by detaching it.
+    # Distances do not depend on the center, so detaching it loses no gradient.
     centre = shared_centre(x, y)
     x, y = x - centre, y - centre
     lengths = x.square().sum(1)[:, None] + y.square().sum(1)

@@ -3,11 +3,11 @@ from torch import Tensor, nn
 
 
 class Pixels(nn.Module):
-    """The way from a network's input to RGB values and back.
+    """Converts a network's input to RGB values and back.
 
-    Views and styles are made of preprocessed batches, on their device; what they do is
-    defined on colours. The values are those that MMEngine's ``ImgDataPreprocessor``
-    was given; in the state dict there is nothing.
+    Views and styles are defined on colors, but computed from preprocessed batches, on
+    their device. Mean and standard deviation are those of MMEngine's
+    ``ImgDataPreprocessor``. They are not in the state dict.
 
     Args:
         preprocessor (nn.Module): The estimator's ``data_preprocessor``.
@@ -24,11 +24,11 @@ class Pixels(nn.Module):
         self.is_rgb = getattr(preprocessor, "_channel_conversion", False)
 
     def to_rgb(self, images: Tensor) -> Tensor:
-        """Preprocessed images (B, 3, H, W) to RGB in [0, 1]."""
+        """Convert preprocessed images (B, 3, H, W) to RGB in [0, 1]."""
         pixels = (images * self.std + self.mean) / 255
         return pixels if self.is_rgb else pixels.flip(1)
 
     def from_rgb(self, pixels: Tensor) -> Tensor:
-        """RGB in [0, 1] to preprocessed images (B, 3, H, W)."""
+        """Convert RGB in [0, 1] to preprocessed images (B, 3, H, W)."""
         pixels = pixels if self.is_rgb else pixels.flip(1)
         return (pixels * 255 - self.mean) / self.std

@@ -12,15 +12,15 @@ from torchvision.transforms.functional import gaussian_blur
 from .numerics import full_precision
 from .warp import affine_matrices, warp
 
-# Luma of an RGB colour (ITU-R BT.601), as in torchvision.
+# Luma of an RGB color (ITU-R BT.601), as in torchvision.
 LUMA = (0.299, 0.587, 0.114)
-# RGB to luma and the two chroma axes of the NTSC standard, in whose plane hue turns.
+# RGB to luma and the two NTSC chroma axes; hue rotates in their plane.
 YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
 @dataclass
 class View:
-    """What became of a batch of crops.
+    """A transformed batch of crops.
 
     Attributes:
         images (Tensor): (B, 3, H, W) RGB in [0, 1].
@@ -33,7 +33,7 @@ class View:
     flipped: Tensor
 
     def to(self, other: View) -> tuple[Tensor, Tensor]:
-        """The way from this view to another one of the same crops.
+        """Return the transform from this view to another view of the same crops.
 
         Returns:
             tuple[Tensor, Tensor]: Matrices (B, 3, 3), and (B,) whether one is the
@@ -46,25 +46,26 @@ class View:
 
 @MODELS.register_module()
 class RandomView(nn.Module):
-    """A random view of each crop of a batch: its geometry and its colours change.
+    """Random view of each crop in a batch, with changed geometry and colors.
 
-    All images are done at once, on the device that they are on, each with its own
-    random numbers. Without arguments it gives the crops themselves.
+    All images are processed at once, on their device, each with its own random numbers.
+    Without arguments, the crops are unchanged.
 
     Args:
-        rotation (float): Up to so many degrees, either way. Defaults to 0.
-        scale (tuple[float, float]): Range of the factor, drawn evenly on a logarithmic
-            scale. Defaults to (1, 1).
-        shear (float): Up to so many degrees, either way. Defaults to 0.
-        translation (float): Up to this share of the sides, any way. Defaults to 0.
-        flip_prob (float): Probability of the mirror image. Defaults to 0.
-        brightness, contrast, saturation (float): Up to which share each may go up or
+        rotation (float): Maximum angle in degrees, in both directions. Defaults to 0.
+        scale (tuple[float, float]): Range of the factor, which is log-uniform. Defaults
+            to (1, 1).
+        shear (float): Maximum angle in degrees, in both directions. Defaults to 0.
+        translation (float): Maximum shift, as a fraction of each side. Defaults to 0.
+        flip_prob (float): Probability of a mirror image. Defaults to 0.
+        brightness, contrast, saturation (float): Maximum relative change of each, up or
             down, as in torchvision's ``ColorJitter``. Default to 0.
-        hue (float): Up to which share of the circle the hue turns, either way; the
-            luma stays, as in the YIQ space. Defaults to 0.
+        hue (float): Maximum rotation of the hue in both directions, as a fraction of
+            the circle. The luma is kept, as in YIQ space. Defaults to 0.
         blur (tuple[float, float]): Range of the standard deviation of a Gaussian blur
             in pixels, one for the whole batch. Defaults to (0, 0).
-        noise (float): Standard deviation of noise in every value, of 1. Defaults to 0.
+        noise (float): Standard deviation of the noise added to each value, relative to
+            the range [0, 1]. Defaults to 0.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class RandomView(nn.Module):
         if not 0 < scale[0] <= scale[1]:
             raise ValueError(f"scale must be a range of positive factors, not {scale}")
         if not 0 <= blur[0] <= blur[1]:
-            raise ValueError(f"blur must be a range from 0 on, but is {blur}")
+            raise ValueError(f"blur must be a range of numbers >= 0, but is {blur}")
         self.rotation, self.scale, self.shear = rotation, tuple(scale), shear
         self.translation, self.flip_prob = translation, flip_prob
         self.brightness, self.contrast = brightness, contrast
@@ -107,12 +108,12 @@ class RandomView(nn.Module):
     @torch.no_grad()
     def forward(self, crops: Tensor) -> View:
         """Make a view of crops (B, 3, H, W), RGB in [0, 1]."""
-        with full_precision(crops):  # half of it is off by pixels and shades
+        with full_precision(crops):  # half precision is off by pixels and shades
             images = crops
             if self.brightness or self.contrast or self.saturation or self.hue:
                 images = self._change_colours(images)
             if self.blur[1] > 0:
-                # Not on the device, which would have to be waited for.
+                # Drawn on the CPU: reading it from the device would synchronize.
                 sigma = max(torch.empty(()).uniform_(*self.blur).item(), 1e-3)
                 images = gaussian_blur(images, 2 * math.ceil(2 * sigma) + 1, sigma)
             matrices, flipped = self._geometry(crops)
@@ -145,7 +146,7 @@ class RandomView(nn.Module):
         return matrices, flipped
 
     def _change_colours(self, images: Tensor) -> Tensor:
-        """Brightness, contrast, saturation and hue, as one affine map of the colour."""
+        """Change brightness, contrast, saturation, and hue in one affine color map."""
         count = len(images)
         luma = images.new_tensor(LUMA)
 
@@ -158,15 +159,15 @@ class RandomView(nn.Module):
         turn = self._hue_rotation(images)
         linear = turn @ (saturation * torch.eye(3).to(images) + (1 - saturation) * grey)
         linear = contrast * bright * linear
-        # The contrast is about the mean luma of the brightened image; saturation and
-        # hue leave that value, a grey, as it is.
+        # The contrast changes around the mean luma of the brightened image. Saturation
+        # and hue leave this value, a gray, unchanged.
         mean = bright[:, 0] * (images.mean(dim=(2, 3)) @ luma)[:, None]
         offset = (1 - contrast[:, 0]) * mean
         mixed = torch.einsum("bij,bjhw->bihw", linear, images)
         return (mixed + offset[..., None, None]).clamp(0, 1)
 
     def _hue_rotation(self, images: Tensor) -> Tensor:
-        """(B, 3, 3) rotations of the colours about the grey axis."""
+        """Return rotations (B, 3, 3) of the colors around the gray axis."""
         angle = _uniform(images, (len(images),), -self.hue, self.hue) * 2 * math.pi
         to_yiq = images.new_tensor(YIQ)
         rotation = torch.eye(3).to(images).repeat(len(images), 1, 1)
@@ -176,5 +177,5 @@ class RandomView(nn.Module):
 
 
 def _uniform(like: Tensor, shape: tuple[int, ...], low: float, high: float) -> Tensor:
-    """Random numbers between two bounds, on the device of a tensor."""
+    """Return random numbers between two bounds, on the device of a tensor."""
     return low + (high - low) * torch.rand(shape, device=like.device)

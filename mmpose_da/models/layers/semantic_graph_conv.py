@@ -8,12 +8,12 @@ from torch import Tensor, nn
 def skeleton_adjacency(
     num_keypoints: int, skeleton_links: Iterable[Sequence[int]]
 ) -> Tensor:
-    """Adjacency matrix of a skeleton: symmetric, with self loops.
+    """Build the adjacency matrix of a skeleton: symmetric, with self-loops.
 
     Args:
         num_keypoints (int): Number of joints K.
-        skeleton_links (Iterable[Sequence[int]]): Pairs of joint indices, as
-            ``skeleton_links`` of a dataset's meta information.
+        skeleton_links (Iterable[Sequence[int]]): Pairs of joint indices, as in
+            ``skeleton_links`` of a dataset's metainfo.
 
     Returns:
         Tensor: Boolean, shape (K, K).
@@ -42,15 +42,15 @@ class SemanticGraphConv(nn.Module):
 
         X'_d = softmax_rows(E_d masked to A) X W_d + b_d
 
-    where the entries of E_d that are no edges are -inf before the softmax. E starts
-    constant: every joint begins as the mean of itself and its neighbours.
+    where entries of E_d without an edge are -inf before the softmax. E starts constant:
+    every joint starts as the mean of itself and its neighbors.
 
     Args:
         in_channels (int): Channels of the input nodes.
         out_channels (int): Channels of the output nodes.
-        adjacency (Tensor): Boolean, shape (K, K), with self loops; see
+        adjacency (Tensor): Boolean, shape (K, K), with self-loops; see
             :func:`skeleton_adjacency`.
-        bias (bool): Whether to add a learnt bias per channel. Defaults to True.
+        bias (bool): Whether to add a learned bias per channel. Defaults to True.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class SemanticGraphConv(nn.Module):
         adjacency = adjacency.bool()
         if not adjacency.any(dim=1).all():
             raise ValueError(
-                "adjacency must have a neighbour, or the self loop, in each row, got "
+                "adjacency must have a neighbor or a self-loop in each row, got "
                 f"none in rows {(~adjacency.any(dim=1)).nonzero().flatten().tolist()}"
             )
-        # Given by the config, so no checkpoint needs to carry it.
+        # Defined by the config, so checkpoints do not need it.
         self.register_buffer("no_edge", ~adjacency, persistent=False)
         self.linear = nn.Linear(in_channels, out_channels, bias=False)
         self.edges = nn.Parameter(torch.ones(out_channels, *adjacency.shape))
@@ -75,10 +75,10 @@ class SemanticGraphConv(nn.Module):
         nn.init.xavier_uniform_(self.linear.weight)
 
     def edge_weights(self) -> Tensor:
-        """The normalised edge weights of every channel.
+        """Return the normalized edge weights of every channel.
 
         Returns:
-            Tensor: Shape (out_channels, K, K); rows sum to 1, no-edges are 0.
+            Tensor: Shape (out_channels, K, K); rows sum to 1, non-edges are 0.
         """
         return self.edges.masked_fill(self.no_edge, -torch.inf).softmax(-1)
 
@@ -101,7 +101,7 @@ class SemanticGraphConv(nn.Module):
 
 
 class SemanticGraphUnit(nn.Module):
-    """A :class:`SemanticGraphConv` followed by batch norm over channels and ReLU.
+    """A :class:`SemanticGraphConv` followed by batch normalization and ReLU.
 
     Args:
         in_channels (int): Channels of the input nodes.
@@ -111,12 +111,12 @@ class SemanticGraphUnit(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, adjacency: Tensor) -> None:
         super().__init__()
-        # The norm has a bias of its own.
+        # The normalization has its own bias.
         self.conv = SemanticGraphConv(in_channels, out_channels, adjacency, bias=False)
         self.norm = nn.BatchNorm1d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, K, in_channels) to (B, K, out_channels)."""
+        """Map (B, K, in_channels) to (B, K, out_channels)."""
         return self.norm(self.conv(x).transpose(1, 2)).transpose(1, 2).relu()
 
 
@@ -130,8 +130,8 @@ class SemanticGraphBlock(nn.Module):
         y = x + unit_2(unit_1(x))
         z = y + W_z nonlocal(y)
 
-    with W_z zero at the start, so that the non-local layer (Wang et al., "Non-local
-    Neural Networks", CVPR 2018) begins as the identity.
+    with W_z initialized to zero, so that the non-local layer (Wang et al., "Non-local
+    Neural Networks", CVPR 2018) starts as the identity.
 
     Args:
         channels (int): Channels of the nodes.
@@ -147,6 +147,6 @@ class SemanticGraphBlock(nn.Module):
         self.non_local = NonLocal1d(channels, mode="embedded_gaussian")
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, K, channels) to (B, K, channels)."""
+        """Map (B, K, channels) to (B, K, channels)."""
         x = x + self.units(x)
         return self.non_local(x.transpose(1, 2)).transpose(1, 2)

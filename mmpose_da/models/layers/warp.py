@@ -1,7 +1,7 @@
-"""Affine views of images and heatmaps, for a whole batch at once.
+"""Affine transforms of images and heatmaps, for a whole batch at once.
 
-A matrix (3, 3) maps the coordinates (x, y, 1) of a pixel's centre to where it goes; the
-centre of the first pixel is (0, 0).
+A matrix (3, 3) maps the coordinates (x, y, 1) of a pixel center to its new position.
+The center of the first pixel is (0, 0).
 """
 
 from collections.abc import Sequence
@@ -21,17 +21,17 @@ def affine_matrices(
     translation: Tensor,
     flip: Tensor,
 ) -> Tensor:
-    """Matrices of a flip, then a scale, a shear, a rotation and a translation.
+    """Build matrices of a flip, then a scale, a shear, a rotation, and a translation.
 
-    All but the translation leave the centre of the image where it is.
+    All but the translation keep the image center fixed.
 
     Args:
         size (Sequence[int]): Height and width of the image in pixels.
-        rotation (Tensor): (B,) degrees, clockwise as one sees the image.
+        rotation (Tensor): (B,) degrees, clockwise as seen in the image.
         scale (Tensor): (B,) factors.
         shear (Tensor): (B,) degrees by which a vertical line is tilted.
         translation (Tensor): (B, 2) pixels to the right and down.
-        flip (Tensor): (B,) bool, whether left and right change places.
+        flip (Tensor): (B,) bool, whether left and right are swapped.
 
     Returns:
         Tensor: (B, 3, 3).
@@ -55,20 +55,20 @@ def affine_matrices(
 
 
 def warp_points(points: Tensor, matrices: Tensor) -> Tensor:
-    """Where points (B, K, 2) go under matrices (B, 3, 3)."""
-    with full_precision(points):  # half of it is off by pixels
+    """Transform points (B, K, 2) by matrices (B, 3, 3)."""
+    with full_precision(points):  # half precision is off by pixels
         return points @ matrices[:, :2, :2].mT + matrices[:, None, :2, 2]
 
 
 def warp(maps: Tensor, matrices: Tensor) -> Tensor:
-    """Move the pixels of maps as the matrices say, with one bilinear sampling.
+    """Transform maps by matrices, with one bilinear sampling.
 
     Args:
         maps (Tensor): (B, C, H, W).
         matrices (Tensor): (B, 3, 3), invertible.
 
     Returns:
-        Tensor: (B, C, H, W), at least float32; 0 where nothing comes from inside.
+        Tensor: (B, C, H, W), at least float32; 0 where the source is outside.
     """
     with full_precision(maps):
         maps, matrices = promote(maps), promote(matrices)
@@ -80,7 +80,7 @@ def warp(maps: Tensor, matrices: Tensor) -> Tensor:
         )
         here = torch.stack([x, y], dim=-1).reshape(1, -1, 2)
         from_where = warp_points(here, torch.linalg.inv(matrices))
-        # grid_sample calls the centres of the first and the last pixel -1 and 1.
+        # In grid_sample, the centers of the first and last pixel are -1 and 1.
         last = from_where.new_tensor([max(width - 1, 1), max(height - 1, 1)])
         grid = (2 * from_where / last - 1).to(maps)
         grid = grid.reshape(len(maps), height, width, 2)
@@ -90,14 +90,14 @@ def warp(maps: Tensor, matrices: Tensor) -> Tensor:
 def warp_heatmaps(
     heatmaps: Tensor, matrices: Tensor, flipped: Tensor, flip_indices: Sequence[int]
 ) -> Tensor:
-    """Carry heatmaps from one view of an image to another.
+    """Transform heatmaps from one view of an image to another.
 
     Args:
         heatmaps (Tensor): (B, K, h, w).
-        matrices (Tensor): (B, 3, 3) between pixels of the heatmaps.
+        matrices (Tensor): (B, 3, 3) between heatmap pixels.
         flipped (Tensor): (B,) bool, whether one view is the mirror image of the other:
-            left and right joints change places, too.
-        flip_indices (Sequence[int]): For each joint its counterpart.
+            left and right joints are then swapped, too.
+        flip_indices (Sequence[int]): Index of the counterpart of each joint.
 
     Returns:
         Tensor: (B, K, h, w), at least float32.
@@ -106,6 +106,6 @@ def warp_heatmaps(
 
 
 def swap_joints(values: Tensor, flipped: Tensor, flip_indices: Sequence[int]) -> Tensor:
-    """Exchange left and right joints of (B, K, ...) where ``flipped`` (B,) is true."""
+    """Swap left and right joints of (B, K, ...) where ``flipped`` (B,) is true."""
     flipped = flipped.reshape(-1, *[1] * (values.dim() - 1))
     return torch.where(flipped, values[:, list(flip_indices)], values)

@@ -4,6 +4,7 @@ from .entropy_loss import EntropyLoss
 from .ihta_loss import IHTALoss, pose_similarity
 from .info_max_loss import InfoMaxLoss
 from .isa_loss import ISALoss
+from .marginal_kl_loss import MarginalKLLoss
 from .mmd_loss import MMDLoss, mean_squared_distance
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "ISALoss",
     "InfoMaxLoss",
     "MMDLoss",
+    "MarginalKLLoss",
     "mean_squared_distance",
     "pose_similarity",
 ]

@@ -10,7 +10,7 @@ from ..layers.numerics import empty_sum, promote
 class AdversarialLoss(nn.Module):
     """Loss of a discriminator that tells source (label 1) from target (label 0).
 
-    Behind a gradient reversal layer the same loss trains the features to confuse it.
+    Behind a gradient reversal layer, the same loss trains the features to confuse it.
     With p = sigmoid(logit) and p_y the probability of the true domain::
 
         bce            -log p_y
@@ -24,15 +24,15 @@ class AdversarialLoss(nn.Module):
     Detection", CVPR 2019: least squares for its strong local alignment and focal for
     its weak global alignment. They serve as comparisons in Xu et al., "Alleviating
     Human-level Shift: A Robust Domain Adaptation Method for Multi-person Pose
-    Estimation", ACM MM 2020, section 4.4, which leaves open their settings.
+    Estimation", ACM MM 2020, section 4.4, which does not specify their settings.
 
-    The loss is exactly 0, with a graph, when a side is empty: there is nothing to tell
-    apart. With equally many samples in each of several ranks, their average is the loss
-    of the joined batch.
+    The loss is exactly 0, with a graph, if a side is empty. In distributed runs with
+    the same number of samples on each rank, the average over ranks is the loss of the
+    joint batch.
 
     Args:
-        mode (str): 'bce', 'least_squares' or 'focal'. Defaults to 'bce'.
-        gamma (float): Exponent of the focal loss; used by no other mode. Defaults to
+        mode (str): 'bce', 'least_squares', or 'focal'. Defaults to 'bce'.
+        gamma (float): Exponent of the focal loss; unused in other modes. Defaults to
             3.0.
     """
 

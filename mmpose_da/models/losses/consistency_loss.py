@@ -6,13 +6,14 @@ from ..layers.numerics import empty_sum, full_precision, promote
 
 @MODELS.register_module()
 class ConsistencyLoss(nn.Module):
-    """Squared distance of heatmaps from pseudo heatmaps that are believed in::
+    """Weighted squared distance between heatmaps and pseudo heatmaps::
 
         L = 1 / (B K) * sum over images and joints of w |h - pseudo|^2
 
-    The mean is over all joints: the fewer are believed in, the less the loss weighs. It
-    is exactly 0, with a graph, where there is no heatmap. With equally many images in
-    each of several ranks, their average is the loss of the joined batch.
+    The mean is over all joints: the fewer have a weight, the smaller the loss. It is
+    exactly 0, with a graph, if there are no heatmaps. In distributed runs with the same
+    number of images on each rank, the average over ranks is the loss of the joint
+    batch.
     """
 
     def forward(self, heatmaps: Tensor, pseudo: Tensor, weights: Tensor) -> Tensor:
@@ -20,7 +21,7 @@ class ConsistencyLoss(nn.Module):
 
         Args:
             heatmaps (Tensor): Shape (B, K, h, w).
-            pseudo (Tensor): Shape (B, K, h, w); no gradient goes there.
+            pseudo (Tensor): Shape (B, K, h, w); receives no gradient.
             weights (Tensor): Shape (B, K), from 0 to 1.
 
         Returns:
@@ -28,8 +29,8 @@ class ConsistencyLoss(nn.Module):
         """
         if heatmaps.shape != pseudo.shape or weights.shape != heatmaps.shape[:2]:
             raise ValueError(
-                "heatmaps and pseudo heatmaps must have one shape (B, K, h, w) and "
-                f"weights (B, K), got {tuple(heatmaps.shape)}, {tuple(pseudo.shape)} "
+                "heatmaps and pseudo must have the same shape (B, K, h, w), and "
+                f"weights (B, K), got {tuple(heatmaps.shape)}, {tuple(pseudo.shape)}, "
                 f"and {tuple(weights.shape)}"
             )
         if heatmaps.numel() == 0:

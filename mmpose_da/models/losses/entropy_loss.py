@@ -6,22 +6,23 @@ from ..layers.numerics import empty_sum, promote
 
 @MODELS.register_module()
 class EntropyLoss(nn.Module):
-    """Mean entropy of the heatmaps seen as distributions over positions.
+    """Mean entropy of heatmaps, interpreted as distributions over positions.
 
     Grandvalet and Bengio, "Semi-supervised Learning by Entropy Minimization", NeurIPS
-    2004; used on unlabelled target images by Xu et al., "Alleviating Human-level
+    2004; used on unlabeled target images by Xu et al., "Alleviating Human-level
     Shift: A Robust Domain Adaptation Method for Multi-person Pose Estimation", ACM MM
     2020, section 3.5::
 
         p = softmax over positions of h / temperature
         L = mean over images and joints of -sum_i p_i log p_i
 
-    in nats, between 0 and log(H W). The loss is exactly 0, with a graph, when there is
-    no heatmap. The paper leaves open how a heatmap becomes a distribution: heatmaps
-    trained by MSE peak at about 1, so that a temperature of 1 leaves them nearly flat.
+    in nats, between 0 and log(H W). The loss is exactly 0, with a graph, if there are
+    no heatmaps. The paper does not specify how a heatmap becomes a distribution:
+    heatmaps trained with MSE peak at about 1, so a temperature of 1 leaves them nearly
+    uniform.
 
-    With equally many images in each of several ranks, their average is the loss of the
-    joined batch.
+    In distributed runs with the same number of images on each rank, the average over
+    ranks is the loss of the joint batch.
 
     Args:
         temperature (float): Divisor of the heatmaps before the softmax. Defaults to

@@ -17,7 +17,7 @@ def pose_similarity(
     source_confidence: Tensor,
     target_confidence: Tensor,
 ) -> Tensor:
-    """Similarity of every source pose to every target pose.
+    """Compute the similarity of every source pose to every target pose.
 
     The sample selection of section 3.4 of Xu et al., "Alleviating Human-level Shift: A
     Robust Domain Adaptation Method for Multi-person Pose Estimation", ACM MM 2020: the
@@ -25,15 +25,15 @@ def pose_similarity(
 
         sim(s, t) = sum_k c_k^s c_k^t cos(v_k^s, v_k^t) / sum_k c_k^s c_k^t
 
-    One matrix product over joints and channels; memory is O((n + m) K C + n m). A zero
-    feature has cosine 0; a pair without any confident joint in common has similarity
-    0. The paper leaves open what the confidence is.
+    This is one matrix product over joints and channels, in O((n + m) K C + n m) memory.
+    A zero feature has cosine 0; a pair without any common confident joint has
+    similarity 0. The paper does not define the confidence.
 
     Args:
         source (Tensor): Keypoint features, shape (n, K, C).
         target (Tensor): Keypoint features, shape (m, K, C).
-        source_confidence (Tensor): Confidences, not negative, shape (n, K).
-        target_confidence (Tensor): Confidences, not negative, shape (m, K).
+        source_confidence (Tensor): Confidences >= 0, shape (n, K).
+        target_confidence (Tensor): Confidences >= 0, shape (m, K).
 
     Returns:
         Tensor: Shape (n, m), values in [-1, 1].
@@ -74,21 +74,22 @@ class IHTALoss(nn.Module):
         L_IHTA = 1 / |P| * sum_{(s, t) in P} |g_s - g_t|^2
 
     with P the positive pairs, g the topology representation of a pose (see
-    ``TopologyHead``) and its squared norm summed over joints and channels. A pair is
-    positive when its similarity (:func:`pose_similarity`, through which no gradient
-    goes) reaches a threshold. No (n, m, K, D) tensor is made. The loss is exactly 0,
-    with a graph, when no pair is positive.
+    ``TopologyHead``), and its squared norm summed over joints and channels. A pair is
+    positive if its similarity (:func:`pose_similarity`, which receives no gradient)
+    reaches a threshold. No (n, m, K, D) tensor is created. The loss is exactly 0, with
+    a graph, if no pair is positive.
 
-    The paper's threshold is not known to us, and what a similarity means depends on the
-    features: with a ResNet few pairs may reach what with an HRNet most do. So it can be
-    given as a number, or as the share of a batch's pairs that are to be positive.
+    The paper's threshold is unknown, and the scale of the similarity depends on the
+    features: a value that most pairs reach with an HRNet may be reached by few with a
+    ResNet. The threshold is therefore given either as a number, or as the share of the
+    pairs in a batch that are positive.
 
-    A constant g makes this loss 0: train g for something else too. Under several ranks
-    each pairs its own samples.
+    A constant g makes this loss 0, so g must also be trained for something else. In
+    distributed runs, each rank pairs its own samples.
 
     Args:
-        threshold (float, optional): Similarity from which a pair is positive, in
-            [-1, 1]. Defaults to None.
+        threshold (float, optional): Minimum similarity of a positive pair, in [-1, 1].
+            Defaults to None.
         share (float, optional): Share of the most similar pairs of a batch that are
             positive, in (0, 1]. Defaults to None. Exactly one of the two must be given.
     """
@@ -116,7 +117,7 @@ class IHTALoss(nn.Module):
 
         Returns:
             Tensor: Boolean, shape (n, m). With ``share``, at least one pair is positive
-            if there is any, and so are all that are as similar as the last one.
+            if there is any, and ties with the last one are positive, too.
         """
         similarity = promote(similarity.detach())
         threshold = self.threshold
@@ -165,13 +166,13 @@ class IHTALoss(nn.Module):
             return total / positive.sum().clamp(min=1)
 
     def positive_share(self, similarity: Tensor) -> Tensor:
-        """The share of positive pairs, for the log.
+        """Return the share of positive pairs, for the log.
 
         Args:
             similarity (Tensor): Similarity of the pairs, shape (n, m).
 
         Returns:
-            Tensor: A detached scalar in [0, 1]; 0 when there is no pair.
+            Tensor: A detached scalar in [0, 1]; 0 if there are no pairs.
         """
         positive = self.positive_pairs(similarity)
         dtype = promote(similarity).dtype

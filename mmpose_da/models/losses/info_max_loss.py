@@ -8,9 +8,9 @@ from ..layers.numerics import empty_sum, promote
 
 @MODELS.register_module()
 class InfoMaxLoss(nn.Module):
-    """Heatmaps that are certain each and differ from image to image.
+    """Makes heatmaps confident and different from image to image.
 
-    Information maximisation on unlabelled target images, as in Chen et al., "Domain
+    Information maximization on unlabeled target images, as in Chen et al., "Domain
     Adaptive Pose Estimation via Multi-level Alignment", in the form of Liang et al.,
     "Do We Really Need to Access the Source Data?", ICML 2020, section 3.2::
 
@@ -24,20 +24,20 @@ class InfoMaxLoss(nn.Module):
     most log(B), and 0 for a single image. The temperature is as in
     :class:`EntropyLoss`.
 
-    The mean over images is over those of all processes (``all_ranks``), however many
-    each has; one without images takes part with none. Then the loss is the same in
-    every process, and its gradient is such that the mean over the processes, which
-    DistributedDataParallel takes, is the gradient of one process with all images. So
-    every process must call this equally often.
+    With ``all_ranks``, the mean over images includes the images of all processes, which
+    may differ in number, down to 0. The loss is then the same in every process, and its
+    gradient is such that the mean over processes, which DistributedDataParallel
+    computes, is the gradient of one process with all images. All processes must
+    therefore call this equally often.
 
-    The loss is exactly 0, with a graph, when there is no heatmap in any process.
+    The loss is exactly 0, with a graph, if no process has a heatmap.
 
     Args:
         temperature (float): Divisor of the heatmaps before the softmax. Defaults to
             1.0.
         diversity_weight (float): Factor of the diversity. Defaults to 1.0.
-        all_ranks (bool): Whether the images are those of all processes, or of this one.
-            Defaults to True.
+        all_ranks (bool): Whether to use the images of all processes, or only those of
+            this one. Defaults to True.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class InfoMaxLoss(nn.Module):
             heatmaps (Tensor): Shape (B, K, H, W).
 
         Returns:
-            dict[str, Tensor]: Scalars: the ``loss``, and for the log, detached, its
-            ``entropy`` and ``diversity``.
+            dict[str, Tensor]: Scalars: the ``loss``, and its ``entropy`` and
+            ``diversity``, detached, for the log.
         """
         if heatmaps.dim() != 4:
             raise ValueError(
@@ -80,7 +80,7 @@ class InfoMaxLoss(nn.Module):
         total = torch.cat([p.sum(0), entropy.sum(0)[:, None]], dim=1)  # (K, H W + 1)
         mean = self._mean(total, len(heatmaps))
         mean_p, entropy = mean[:, :-1], mean[:, -1].mean()
-        # A position of no probability in any image adds nothing, to the gradient too.
+        # A position of probability 0 in all images adds nothing, even to the gradient.
         log_mean_p = mean_p.clamp(min=torch.finfo(mean_p.dtype).tiny).log()
         diversity = -(mean_p * log_mean_p).sum(-1).mean()
         return dict(
@@ -90,13 +90,13 @@ class InfoMaxLoss(nn.Module):
         )
 
     def _mean(self, total: Tensor, count: int) -> Tensor:
-        """The mean over images, from their sum and number in this process."""
+        """Return the mean over images, given the sum and count of this process."""
         if not self.all_ranks:
             return total / max(count, 1)
         constant = total.detach()
         of_all = torch.cat([constant.flatten(), constant.new_full((1,), count)])
         all_reduce(of_all)
-        # The gradient goes through the own part alone. DistributedDataParallel divides
-        # it by the number of processes, which must have no part in it.
+        # Only the part of this process has a gradient. The factor cancels the division
+        # by the number of processes in DistributedDataParallel.
         own = get_world_size() * (total - constant)
         return (of_all[:-1].view_as(total) + own) / of_all[-1].clamp(min=1)

@@ -7,29 +7,30 @@ from ..layers.numerics import empty_sum, full_precision, promote, unit_vectors
 
 @MODELS.register_module()
 class ISALoss(nn.Module):
-    """Intra-domain structure adaptation: labelled target guides unlabelled target.
+    """Intra-domain structure adaptation: labeled target guides unlabeled target.
 
     Section 3.3 of Xu et al., "Alleviating Human-level Shift: A Robust Domain
-    Adaptation Method for Multi-person Pose Estimation", ACM MM 2020. For a labelled
-    and an unlabelled image of the target domain, joint by joint::
+    Adaptation Method for Multi-person Pose Estimation", ACM MM 2020. For a labeled
+    and an unlabeled image of the target domain, joint by joint::
 
-        L_ISA = 1 / K * sum_k (1 - cos(h_k^labelled, h_k^unlabelled))
+        L_ISA = 1 / K * sum_k (1 - cos(h_k^labeled, h_k^unlabeled))
 
-    averaged over pairs. Pair i holds labelled image i and unlabelled image i; the
+    averaged over pairs. Pair i consists of labeled image i and unlabeled image i; the
     shorter side is cycled. The paper's h_k is the flattened heatmap of joint k, which
-    also pulls the joints' positions in the image together; given keypoint features of
-    shape (B, K, C) the same loss compares appearances instead.
+    also pulls the joints' positions in the image together. With keypoint features of
+    shape (B, K, C), the same loss compares appearance instead.
 
-    A zero vector has cosine 0 with every other. The loss is exactly 0, with a graph,
-    when a side is empty. The paper leaves open how images are paired, and whether the
-    gradient also reaches the labelled side.
+    A zero vector has cosine 0 with any other. The loss is exactly 0, with a graph, if a
+    side is empty. The paper does not specify how images are paired, and whether the
+    labeled side receives a gradient.
 
-    Under several ranks each pairs its own images. The average over ranks is the loss of
-    the joined batch where every rank has as many images of one side as of the other.
+    In distributed runs, each rank pairs its own images. The average over ranks is the
+    loss of the joint batch if every rank has as many images of one side as of the
+    other.
 
     Args:
-        detach_labeled (bool): Whether the labelled side is a constant, so that only
-            the unlabelled side moves. Defaults to True.
+        detach_labeled (bool): Whether the labeled side is constant, so that only the
+            unlabeled side is trained. Defaults to True.
     """
 
     def __init__(self, detach_labeled: bool = True) -> None:
@@ -40,9 +41,9 @@ class ISALoss(nn.Module):
         """Compute the loss.
 
         Args:
-            labeled (Tensor): Heatmaps or features of labelled target images, shape
+            labeled (Tensor): Heatmaps or features of labeled target images, shape
                 (l, K, ...).
-            unlabeled (Tensor): The same of unlabelled target images, shape
+            unlabeled (Tensor): The same for unlabeled target images, shape
                 (u, K, ...).
 
         Returns:
@@ -51,7 +52,7 @@ class ISALoss(nn.Module):
         if labeled.dim() < 3 or labeled.shape[1:] != unlabeled.shape[1:]:
             raise ValueError(
                 "labeled and unlabeled must be of shapes (l, K, ...) and (u, K, ...) "
-                "that differ in the first size only, got "
+                "that differ only in the first dimension, got "
                 f"{tuple(labeled.shape)} and {tuple(unlabeled.shape)}"
             )
         if labeled.numel() == 0 or unlabeled.numel() == 0:

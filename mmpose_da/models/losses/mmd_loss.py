@@ -14,9 +14,9 @@ from ..layers.numerics import (
 
 
 def mean_squared_distance(source: Tensor, target: Tensor) -> Tensor:
-    """Mean squared distance over all distinct pairs of the samples of both sets.
+    """Return the mean squared distance over all distinct pairs of samples of both sets.
 
-    With z the N = n + m samples together, the mean over the N (N - 1) / 2 pairs is
+    With z all N = n + m samples, the mean over the N (N - 1) / 2 pairs is
     ``2 / (N - 1) * sum_i |z_i - mean(z)|^2``: O(N D) time and memory.
 
     Args:
@@ -24,7 +24,7 @@ def mean_squared_distance(source: Tensor, target: Tensor) -> Tensor:
         target (Tensor): Shape (m, D), m > 0.
 
     Returns:
-        Tensor: A scalar, exactly 0 when all samples are the same.
+        Tensor: A scalar, exactly 0 if all samples are the same.
     """
     centre = shared_centre(source, target)
     scatter = (source - centre).square().sum() + (target - centre).square().sum()
@@ -50,18 +50,17 @@ class MMDLoss(nn.Module):
                              - k(s_2i, t_2i+1) - k(s_2i+1, t_2i) ]
 
     where sigma is the mean squared distance over all distinct pairs of the n + m
-    samples; no gradient goes through it. Both estimates are unbiased and may
-    therefore be negative. The quadratic one takes O((n + m)^2) memory; the linear
-    one takes O((n + m) D), bandwidth included, and leaves out the samples beyond the
-    largest even number that both sides have. It assumes that samples come in random
-    order.
+    samples; it receives no gradient. Both estimates are unbiased and may therefore be
+    negative. The quadratic one takes O((n + m)^2) memory. The linear one takes
+    O((n + m) D), bandwidth included, and ignores samples beyond the largest even number
+    that both sides have. It assumes samples in random order.
 
-    The loss is exactly 0, with a graph, when a side has fewer than two samples and
-    when all samples are the same. Under several ranks each computes it from its own
-    samples: the average over ranks is not the estimate on the joined batch.
+    The loss is exactly 0, with a graph, if a side has fewer than two samples or if all
+    samples are the same. In distributed runs, each rank computes it from its own
+    samples: the average over ranks is not the estimate on the joint batch.
 
-    The paper leaves open the kernels, the estimate, and what a sample is (an image's
-    pooled feature, or every position).
+    The paper does not specify the kernels, the estimate, and what a sample is (an
+    image's pooled feature, or every position).
 
     Args:
         multipliers (Sequence[float]): The factors u of the bandwidth. Defaults to

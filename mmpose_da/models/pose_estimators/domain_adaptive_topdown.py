@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ...structures import (
     SOURCE,
     TARGET_LABELED,
+    TARGET_PSEUDO,
     DomainBatch,
     joint_definition,
     joint_mapping,
@@ -39,7 +40,8 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
     weights.
 
     The loss is the head's own on source images, plus ``target_loss_weight`` times the
-    same on labeled target images, plus the terms of the adaptations.
+    same on labeled target images, plus ``pseudo_loss_weight`` times the same on target
+    images with pseudo-labels of a file, plus the terms of the adaptations.
 
     Args:
         adaptations (dict[str, dict], optional): Configs of the adaptations by the name
@@ -51,6 +53,8 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         target_loss_weight (float): Factor of the pose loss on labeled target images.
             Defaults to 0.5, the best value in the study of Xu et al.,
             "Alleviating Human-level Shift", ACM MM 2020, Table 4.
+        pseudo_loss_weight (float): Factor of the pose loss on target images with
+            pseudo-labels of a file. Defaults to 1.0.
         checkpoint_joints (str | dict, optional): The joint definition of the checkpoint
             to start from, if it differs from ``joints``. The channels of the head's
             last layer are then sorted by joint name, and joints that the checkpoint
@@ -69,6 +73,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         adaptations: Mapping[str, dict] | None = None,
         joints: str | dict | None = None,
         target_loss_weight: float = 0.5,
+        pseudo_loss_weight: float = 1.0,
         checkpoint_joints: str | dict | None = None,
         frozen: Sequence[str] = (),
         **kwargs,
@@ -81,12 +86,12 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         given = dict(in_channels=_in_channels(self.head), metainfo=self.metainfo)
         self.head_outputs = head_outputs(self.head)
         self.adaptations = _build_adaptations(adaptations or {}, given)
-        if not isinstance(target_loss_weight, Real) or not target_loss_weight >= 0:
-            raise ValueError(
-                "target_loss_weight must be a number >= 0, but is "
-                f"{target_loss_weight!r}"
-            )
         self.target_loss_weight = target_loss_weight
+        self.pseudo_loss_weight = pseudo_loss_weight
+        for name in ("target_loss_weight", "pseudo_loss_weight"):
+            weight = getattr(self, name)
+            if not isinstance(weight, Real) or not weight >= 0:
+                raise ValueError(f"{name} must be a number >= 0, but is {weight!r}")
         self.frozen = (frozen,) if isinstance(frozen, str) else tuple(frozen)
         for name in self.frozen:
             self._module("model.frozen names", name).requires_grad_(False)
@@ -216,7 +221,11 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
     ) -> dict[str, Tensor]:
         """Compute the head's own losses for each labeled domain."""
         losses = {}
-        weights = {SOURCE: 1.0, TARGET_LABELED: self.target_loss_weight}
+        weights = {
+            SOURCE: 1.0,
+            TARGET_LABELED: self.target_loss_weight,
+            TARGET_PSEUDO: self.pseudo_loss_weight,
+        }
         for domain, weight in weights.items():
             part = batch[domain]
             if len(part) == 0:

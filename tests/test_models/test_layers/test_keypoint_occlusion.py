@@ -19,7 +19,7 @@ def test_patches_hide_joints_and_nothing_else():
 
 def test_occlusion_comes_with_its_probability():
     torch.manual_seed(0)
-    # Every joint has a column of its own.
+    # Every joint has its own column.
     images = torch.rand(50, 3, 8, 80)
     points = torch.tensor([[[4.0 + 8 * k, 4.0] for k in range(10)]]).repeat(50, 1, 1)
     candidates = torch.ones(50, 10, dtype=torch.bool)

@@ -73,7 +73,7 @@ def test_hue_turns_about_grey(highest):
 def test_matrices_tell_what_became_of_the_image():
     torch.manual_seed(3)
     points = 20 + 24 * torch.rand(6, 3, 2)
-    # A point in each colour channel.
+    # A point in each color channel.
     crops = gaussian_heatmaps(points, (64, 64), 2.0)
     geometry = {k: STRONG[k] for k in list(STRONG)[:5]}
     view = RandomView(**geometry)(crops)
@@ -89,7 +89,7 @@ def test_matrices_tell_what_became_of_the_image():
 
 
 def test_ranges_are_those_of_the_arguments():
-    """In an image that is not square: shares of its width, and of its height."""
+    """In a non-square image: fractions of its width and of its height."""
     torch.manual_seed(0)
     crops = torch.zeros(400, 3, 8, 20)
     shift = RandomView(translation=0.1)(crops).matrices[:, :2, 2]

@@ -191,7 +191,7 @@ def test_two_processes_are_as_one_with_all_images(tmp_path):
         for result in of_rank[: len(SHARES)]:
             torch.testing.assert_close(result, whole)
 
-    # Each process for itself: another thing, even with equally many images.
+    # Each process separately: a different result, even with as many images each.
     apart = one_process(*make_images().split(2))
     torch.testing.assert_close(first[len(SHARES)]["g"], apart["g"])
     assert not torch.allclose(apart["g"], whole["g"])

@@ -1,0 +1,3 @@
+from .marginal_heatmap import MarginalHeatmap
+
+__all__ = ["MarginalHeatmap"]
