@@ -20,6 +20,8 @@ STAMP := $(VENV)/.mmcv-
 SOURCES := Makefile setup.py pyproject.toml requirements/lock.txt \
 	requirements/build.txt
 INSTALLED := $(firstword $(patsubst $(STAMP)%,%,$(wildcard $(STAMP)*)))
+# What ruff formats; configs keep the style of MMPose's.
+FORMATTED := mmpose_da tests tools setup.py
 
 ifneq ($(filter-out lite full,$(MMCV)),)
 $(error MMCV must be 'lite' or 'full', got '$(MMCV)')
@@ -46,8 +48,10 @@ test: $(STAMP)$(or $(MMCV),$(INSTALLED),lite)  ## run the tests
 demo: $(STAMP)$(or $(MMCV),$(INSTALLED),lite)  ## adapt a small model, in 10 minutes
 	$(PY) tools/demo.py
 
-lint: $(STAMP)$(or $(MMCV),$(INSTALLED),lite)  ## check the style with ruff
+lint: $(STAMP)$(or $(MMCV),$(INSTALLED),lite)  ## check style and format with ruff, types with mypy
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check $(FORMATTED)
+	$(PY) -m mypy
 
 lock: $(UV_STAMP)  ## compile requirements/lock.txt from requirements/stack.in
 	$(UV) pip compile --universal --python-version 3.10 --upgrade \
@@ -56,7 +60,7 @@ lock: $(UV_STAMP)  ## compile requirements/lock.txt from requirements/stack.in
 		--quiet --output-file requirements/lock.txt requirements/stack.in
 
 clean:  ## remove the environment, builds and caches
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(UV_STAMP):

@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-TEST_TOOLS = ("hypothesis", "pytest", "ruff")
+TEST_TOOLS = ("hypothesis", "mypy", "pytest", "ruff")
 
 
 def read_version() -> str:

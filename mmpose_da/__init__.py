@@ -18,10 +18,19 @@ from .compat.mmcv_ops import import_mmcv_ops
 import_mmcv_ops()  # before MMPose, which imports mmcv.ops
 make_loading_safe()
 
-from . import datasets, engine, evaluation, models, structures, visualization
+from . import (
+    codecs,
+    datasets,
+    engine,
+    evaluation,
+    models,
+    structures,
+    visualization,
+)
 
 __all__ = [
     "__version__",
+    "codecs",
     "datasets",
     "engine",
     "evaluation",

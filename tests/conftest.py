@@ -6,6 +6,7 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mmengine.logging import MessageHub, MMLogger
@@ -59,6 +60,20 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; set MMPOSE_DA_REAL_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def skip_what_takes_time_in_mmengine() -> Iterator[None]:
+    """Do not format the text of configs, and do not collect garbage for each dataset.
+
+    Both change no result, and take most of the time of a small run.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        unformatted = "mmengine.config.config.FormatCode"
+        patch.setattr(unformatted, lambda text, **kwargs: (text, False))
+        no_garbage = SimpleNamespace(collect=lambda: 0)
+        patch.setattr("mmengine.dataset.base_dataset.gc", no_garbage)
+        yield
 
 
 @pytest.fixture(autouse=True)

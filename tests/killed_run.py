@@ -1,4 +1,4 @@
-"""Training runs that are killed and restarted, in this process."""
+"""Runs that are killed and restarted, in this process."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Kill(Hook):
                 raise Killed
 
 
-class Trainings:
+class Runs:
     """Starts runs of one config, each as if in a new process."""
 
     def __init__(self, cfg: Config) -> None:
@@ -54,13 +54,6 @@ class Trainings:
             resume=latest is not None,
             load_from=latest,
         )
-        # Half the time of a small run is spent on formatting its config.
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Config, "pretty_text", "")
-            return self._run(cfg, hook)
-
-    @staticmethod
-    def _run(cfg: Config, hook: Hook | None) -> Runner:
         runner = Runner.from_cfg(cfg)
         if hook is not None:
             runner.register_hook(hook)

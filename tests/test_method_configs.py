@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from killed_run import Kill, Trainings
+from killed_run import Kill, Runs
 from mmengine.config import Config
 
 CONFIGS = sorted(Path(__file__).parents[1].glob("configs/da/studio2street_res18*.py"))
@@ -24,7 +24,7 @@ def rendered(repo, tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_a_killed_training_ends_as_one_that_was_not(
+def test_a_killed_run_ends_as_one_that_was_not(
     path, rendered, tmp_path, monkeypatch, compare
 ):
     monkeypatch.setenv("MMPOSE_DA_DATA", str(rendered))
@@ -32,8 +32,8 @@ def test_a_killed_training_ends_as_one_that_was_not(
     cfg.update(load_from=None, randomness=dict(seed=0))
     cfg.train_cfg.update(max_iters=4, val_interval=2)
     cfg.default_hooks.checkpoint.interval = 2
-    trainings = Trainings(cfg)
-    trainings(tmp_path / "through")
-    trainings(tmp_path / "killed", Kill(iterations=3))
-    trainings(tmp_path / "killed")
+    runs = Runs(cfg)
+    runs(tmp_path / "through")
+    runs(tmp_path / "killed", Kill(iterations=3))
+    runs(tmp_path / "killed")
     assert compare(tmp_path / "through", tmp_path / "killed") == []

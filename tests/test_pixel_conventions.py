@@ -19,7 +19,7 @@ from mmpose.registry import DATASETS, METRICS, MODELS
 from scipy.io import savemat
 from torch import nn
 
-from mmpose_da.datasets import MixedDomainDataset, ZeroBasedMpiiDataset
+from mmpose_da.datasets import ZeroBasedMpiiDataset
 from mmpose_da.models.layers import gaussian_heatmaps
 from mmpose_da.rendering import (
     JOINT_IDS,
@@ -148,23 +148,6 @@ def test_mpii_file_counts_from_1(street):
     sample = render_sample(STREET, sample_rng(0, STREET.name, "val", 0), SIZE)
     ankle = sample.joints[JOINT_IDS["right_ankle"]]
     np.testing.assert_allclose(np.subtract(first["joints"][0], 1), ankle, atol=0.01)
-
-
-@pytest.mark.parametrize("type", ["MpiiDataset", "ZeroBasedMpiiDataset"])
-def test_training_reads_mpii_from_0(street, type):
-    """A stock MpiiDataset in a config is read from 0 as well."""
-    cfg = dict(
-        type=type,
-        ann_file=str(street / "mpii/annotations/mpii_val.json"),
-        data_prefix=dict(img=str(street / "mpii/images")),
-    )
-    [mixed] = MixedDomainDataset("MpiiDataset", source=cfg).datasets
-    expected = read(street, "mpii")
-    for index in range(PEOPLE):
-        np.testing.assert_array_equal(
-            mixed.get_data_info(index)["keypoints"],
-            expected.get_data_info(index)["keypoints"],
-        )
 
 
 # A network that finds pixels exactly

@@ -8,6 +8,8 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
+from mmpose_da.structures import DomainBatch
+
 CHANNELS = 64
 
 
@@ -58,3 +60,11 @@ def batch(num_keypoints: int = 16, **counts: int) -> tuple[Tensor, list]:
                 )
             samples.append(sample)
     return torch.randn(len(samples), 3, 64, 64), samples
+
+
+def domain_batch(channels: int = 8, size: int = 4, **counts: int) -> DomainBatch:
+    """Random images with random features and heatmaps, as an adaptation sees them."""
+    images, samples = batch(**counts)
+    features = torch.randn(len(samples), channels, size, size, requires_grad=True)
+    heatmaps = torch.rand(len(samples), 16, 16, 16, requires_grad=True)
+    return DomainBatch(samples, images, dict(head=features), maps=dict(xy=heatmaps))

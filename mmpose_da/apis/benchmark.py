@@ -19,6 +19,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from matplotlib.figure import Figure
@@ -34,7 +35,10 @@ from rich.progress import (
 
 from .config import merge_options, with_pair
 from .machine import device_name, num_cores
+from .self_training import SelfTraining, self_train
 from .stages import Interrupted, Result, train_stage
+
+Value = TypeVar("Value")
 
 #: Name of the row whose file name consists of the common part only.
 UNNAMED_ROW = "uda"
@@ -93,17 +97,30 @@ class Row:
 def with_iters(cfg: Config, iters: int) -> Config:
     """Return a copy that trains for ``iters`` iterations and validates after the last.
 
+    Those of a self-training are the iterations of all rounds together.
+
     Raises:
-        ValueError: If the config counts epochs.
+        ValueError: If the config counts epochs, or the rounds do not divide ``iters``.
     """
     if "max_iters" not in cfg.train_cfg:
         raise ValueError(
             f"{cfg.filename} cannot be trained for {iters} iterations: its `train_cfg` "
             f"has no `max_iters`, but {dict(cfg.train_cfg)}"
         )
+    rounds = num_rounds(cfg)
+    if iters % rounds:
+        raise ValueError(
+            f"{cfg.filename} cannot be trained for {iters} iterations: they are no "
+            f"multiple of its {rounds} rounds"
+        )
     cfg = deepcopy(cfg)
-    cfg.train_cfg.update(max_iters=iters, val_interval=iters)
+    cfg.train_cfg.update(max_iters=iters // rounds, val_interval=iters // rounds)
     return cfg
+
+
+def num_rounds(cfg: Config) -> int:
+    """Return how often a config is trained: the rounds of a self-training, or 1."""
+    return SelfTraining.of(cfg).rounds if cfg.get("self_training") else 1
 
 
 def load_row(
@@ -132,7 +149,9 @@ def load_row(
     return cfg
 
 
-def common_value(rows: dict[str, Config], name: str, read: Callable) -> object:
+def common_value(
+    rows: dict[str, Config], name: str, read: Callable[[Config], Value]
+) -> Value:
     """Return a value that must be the same for all rows.
 
     Raises:
@@ -146,8 +165,10 @@ def common_value(rows: dict[str, Config], name: str, read: Callable) -> object:
 
 def budget(cfg: Config) -> str:
     """Describe how long a config trains."""
-    iters = cfg.train_cfg.get("max_iters")
-    return f"{iters} iterations" if iters else f"{cfg.train_cfg.max_epochs} epochs"
+    iters, rounds = cfg.train_cfg.get("max_iters"), num_rounds(cfg)
+    if iters:
+        return f"{rounds * iters} iterations"
+    return f"{rounds * cfg.train_cfg.max_epochs} epochs"
 
 
 def target_labels(cfg: Config) -> str:
@@ -206,9 +227,13 @@ def gap_note(
     ):
         if bound is None:
             reasons.append(f"there is no single row `{wanted}`; name one with {option}")
-    if not reasons:
+    if lower is not None and upper is not None:
         values = {
-            bound: {r.seed: r.result.metrics[metric] for r in runs if _has(r, bound)}
+            bound: {
+                run.seed: run.result.metrics[metric]
+                for run in runs
+                if run.row == bound and run.result is not None
+            }
             for bound in (lower, upper)
         }
         for seed in sorted({run.seed for run in runs}):
@@ -220,10 +245,6 @@ def gap_note(
     if not reasons:
         return ""
     return f"\nNot in the share of the gap: {'; '.join(reasons)}.\n"
-
-
-def _has(run: Run, row: str) -> bool:
-    return run.row == row and run.result is not None
 
 
 # Runs
@@ -271,9 +292,8 @@ def run_all(
             cfg.load_from = str(folder.parent / "init" / source.result.checkpoint.name)
         try:
             progress = partial(monitor.report, (row, seed))
-            result = train_stage(
-                cfg, folder, threads=threads, progress=progress, stop=stop
-            )
+            stage = self_train if cfg.get("self_training") else train_stage
+            result = stage(cfg, folder, threads=threads, progress=progress, stop=stop)
             if name != "init" and metric not in result.metrics:
                 raise ValueError(
                     f"the evaluator gives no '{metric}', but {sorted(result.metrics)}; "
@@ -386,7 +406,7 @@ def summarize(
     Returns:
         list[Row]: One row per name.
     """
-    results = {name: {} for name in names}
+    results: dict[str, dict[int, Result]] = {name: {} for name in names}
     for run in runs:
         if run.row in results and run.result is not None:
             results[run.row][run.seed] = run.result
@@ -394,7 +414,9 @@ def summarize(
         name: {seed: result.metrics[metric] for seed, result in by_seed.items()}
         for name, by_seed in results.items()
     }
-    lowest, highest = values.get(lower, {}), values.get(upper, {})
+    lowest, highest = (
+        {} if bound is None else values.get(bound, {}) for bound in (lower, upper)
+    )
 
     def summary(name: str) -> Row:
         of_row, by_seed = values[name], results[name].values()
@@ -586,7 +608,7 @@ def run_benchmark(
         ValueError: If the rows do not fit together, or an option fits no config.
     """
     names = row_names(paths)
-    unknown = {lower, upper} - {None, *names}
+    unknown = {row for row in (lower, upper) if row is not None} - {*names}
     if unknown:
         raise ValueError(f"there is no row {sorted(unknown)}, only {names}")
     lower = lower or find_bound(names, LOWER_ROW)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from difflib import get_close_matches
@@ -28,6 +28,7 @@ RUN_KEYS = {*inspect.signature(Runner).parameters} - {"cfg"} | {
     "from_scratch",
     "preprocess_cfg",
     "runner_type",
+    "self_training",
 }
 
 
@@ -176,13 +177,14 @@ def _uses(node: Any, value: Any, path: str = "") -> Iterator[str]:
     if path and node == value:
         yield path
         return
+    children: Iterable[tuple[Any, Any]]
     if isinstance(node, Mapping):
         children = node.items()
     else:
         children = enumerate(node) if isinstance(node, (list, tuple)) else ()
     for key, child in children:
         if path or key in RUN_KEYS:
-            yield from _uses(child, value, f"{path}.{key}" if path else key)
+            yield from _uses(child, value, f"{path}.{key}" if path else str(key))
 
 
 def enable_hook(cfg: Config, name: str, **settings: Any) -> None:

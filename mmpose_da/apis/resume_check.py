@@ -15,7 +15,8 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableSequence, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ class PhaseHook(Hook):
 
     priority = "VERY_HIGH"
 
-    def __init__(self, entered: Sequence[int], seconds: Sequence[float]) -> None:
+    def __init__(
+        self, entered: MutableSequence[int], seconds: MutableSequence[float]
+    ) -> None:
         self.entered, self.seconds = entered, seconds
         self.since = time.perf_counter()
         self.enter("start")
@@ -59,13 +62,13 @@ class PhaseHook(Hook):
         self.entered[PHASES.index(phase)] += 1
         self.entered[-1] = PHASES.index(phase)
 
-    def before_train_iter(self, *args, **kwargs) -> None:
+    def before_train_iter(self, *args: Any, **kwargs: Any) -> None:
         self.enter("iteration")
 
-    def before_save_checkpoint(self, *args, **kwargs) -> None:
+    def before_save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         self.enter("save")
 
-    def before_val(self, *args, **kwargs) -> None:
+    def before_val(self, *args: Any, **kwargs: Any) -> None:
         self.enter("validation")
 
 
@@ -86,8 +89,8 @@ def run_training(
     work_dir: Path,
     options: dict,
     threads: int,
-    entered: Sequence,
-    seconds: Sequence,
+    entered: MutableSequence[int],
+    seconds: MutableSequence[float],
 ) -> None:
     """Train in this process, with its output in ``train.log``."""
     with open(work_dir / "train.log", "a") as file:
@@ -145,7 +148,7 @@ class KilledRuns:
             ]
         return phase
 
-    def _kill(self, process: multiprocessing.Process, entered: Sequence) -> str | None:
+    def _kill(self, process: BaseProcess, entered: Sequence[int]) -> str | None:
         """Kill the run in a random phase; return None if it ended before."""
         phase = self.rng.randrange(len(PHASES))
         times = 1 if phase == 0 else self.rng.randint(1, 3)
@@ -245,7 +248,8 @@ def check_resume(
     runs.attempt(through, kill=False)
     expected = outcome(through)
 
-    killed, count = Counter(), 0
+    killed: Counter[str] = Counter()
+    count = 0
     while killed.total() < kills:
         count += 1
         work_dir = root / f"run_{count}"

@@ -1,15 +1,15 @@
-"""The process of a training stage: ``python -m`` this, with a config and a work_dir."""
+"""The process of a stage: ``python -m`` this, with its kind and its arguments."""
 
 import sys
 
 from mmengine.config import Config
 
+from mmpose_da.apis.pseudo_labels import pseudo_label
 from mmpose_da.apis.training import resume, start_from_scratch, train
 
 
-def main() -> None:
-    """Train the config in the work directory, or resume it there."""
-    config, work_dir = sys.argv[1:]
+def train_config(config: str, work_dir: str) -> None:
+    """Train a config file in a work directory, or resume it there."""
     cfg = Config.fromfile(config)
     cfg.update(work_dir=work_dir, launcher="none")
     resume(cfg)
@@ -18,5 +18,12 @@ def main() -> None:
     train(cfg)
 
 
+def label_config(config: str, out: str) -> None:
+    """Write pseudo-labels by the checkpoint ``load_from`` of a config file."""
+    cfg = Config.fromfile(config)
+    pseudo_label(cfg, cfg.load_from, **cfg.get("pseudo_labeling", {})).save(out)
+
+
 if __name__ == "__main__":
-    main()
+    kind, *arguments = sys.argv[1:]
+    dict(train=train_config, label=label_config)[kind](*arguments)

@@ -18,10 +18,11 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
+from ..datasets import PseudoLabels
 from ..engine import AtomicLocalBackend, find_checkpoint
 from .config import config_text
 
-#: Trains a config file in a work directory, the two arguments that follow.
+#: The process of a stage; the kind of the stage and its arguments follow.
 COMMAND = (sys.executable, "-m", "mmpose_da.apis.stage_process")
 POLL_SECONDS = 0.5
 #: Number of log lines in the error message of a failed run.
@@ -101,9 +102,9 @@ def train_stage(
             return _read_result(work_dir)
 
         memory = _run(
-            [*COMMAND, str(config), str(work_dir)],
+            [*COMMAND, "train", str(config), str(work_dir)],
             report=_reporter(cfg, work_dir, progress),
-            work_dir=work_dir,
+            log_path=work_dir / "train.log",
             threads=threads,
             stop=stop,
             lock=lock,
@@ -130,6 +131,54 @@ def train_stage(
         )
         _write_result(result, work_dir)
         return result
+
+
+def label_stage(
+    cfg: Config,
+    checkpoint: str | Path,
+    work_dir: str | Path,
+    *,
+    threads: int | None = None,
+    stop: threading.Event | None = None,
+) -> PseudoLabels:
+    """Label target people in a process of its own, unless it has been done.
+
+    The work directory receives the config (``input/config.py``), the output
+    (``label.log``), and, at the end, ``pseudo.json``.
+
+    Args:
+        cfg (Config): The config; ``pseudo_labeling`` has the arguments of
+            :func:`~mmpose_da.apis.pseudo_labels.pseudo_label`.
+        checkpoint (str | Path): The checkpoint to label with.
+        work_dir (str | Path): Directory of this stage alone.
+        threads (int, optional): CPU threads of the process. Defaults to None: the
+            setting of the environment.
+        stop (threading.Event, optional): Ends the stage once it is set. Defaults to
+            None.
+
+    Returns:
+        PseudoLabels: The pseudo-labels.
+
+    Raises:
+        RuntimeError: If the directory has a stage of another config or is in use, or
+            the labeling failed. The message contains the last lines of its output.
+        Interrupted: If ``stop`` was set.
+    """
+    work_dir = Path(work_dir).resolve()
+    out = work_dir / "pseudo.json"
+    with _locked(work_dir) as lock:
+        content = dict(_plain(cfg), load_from=str(checkpoint))
+        config = _write_config(Config(content), work_dir)
+        if not out.is_file():
+            _run(
+                [*COMMAND, "label", str(config), str(out)],
+                report=lambda: None,
+                log_path=work_dir / "label.log",
+                threads=threads,
+                stop=stop,
+                lock=lock,
+            )
+        return PseudoLabels.load(out)
 
 
 def scalars(work_dir: str | Path) -> list[dict]:
@@ -184,9 +233,7 @@ def _step_time(steps: list[dict]) -> float:
 
 def _complete(cfg: Config) -> Config:
     """Return a copy with what a stage needs, without what its process sets."""
-    content = cfg.to_dict()
-    for key in ("work_dir", "resume", "launcher"):
-        content.pop(key, None)
+    content = _plain(cfg)
     hooks = content["default_hooks"] = dict(content.get("default_hooks") or {})
     hooks["logger"] = dict(
         hooks.get("logger") or dict(type="LoggerHook"), log_metric_by_epoch=False
@@ -194,6 +241,14 @@ def _complete(cfg: Config) -> Config:
     if hooks.get("checkpoint"):
         hooks["checkpoint"] = dict(hooks["checkpoint"], save_last=True)
     return Config(content)
+
+
+def _plain(cfg: Config) -> dict:
+    """Return the content of a config without what the process of a stage sets."""
+    content = cfg.to_dict()
+    for key in ("work_dir", "resume", "launcher"):
+        content.pop(key, None)
+    return content
 
 
 @contextlib.contextmanager
@@ -273,17 +328,16 @@ def _reporter(
 def _run(
     command: list[str],
     *,
-    work_dir: Path,
+    log_path: Path,
     threads: int | None,
     stop: threading.Event | None,
     lock: int,
     report: Callable[[], None],
 ) -> float:
-    """Run a training process to its end, and return its peak memory in MiB."""
+    """Run the process of a stage to its end, and return its peak memory in MiB."""
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
     if threads is not None:
         environment.update(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
-    log_path = work_dir / "train.log"
     with open(log_path, "a", encoding="utf-8") as log:
         process = subprocess.Popen(
             command,
@@ -301,7 +355,7 @@ def _run(
         raise
     if process.returncode:
         raise RuntimeError(
-            f"training failed with exit code {process.returncode}; the end of "
+            f"the process failed with exit code {process.returncode}; the end of "
             f"{log_path}:\n{_tail(log_path)}"
         )
     return memory

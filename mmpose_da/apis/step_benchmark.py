@@ -15,17 +15,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub
+from mmengine.model import BaseModel
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs
 from mmpose.models import TopdownPoseEstimator
 from mmpose.registry import HOOKS, MODELS
-from torch import nn
 
 from ..models.adaptations import Adaptation
 from ..models.styles import AdaINStyle, VGGDecoder
@@ -119,7 +120,7 @@ def random_batch(cfg: Config, counts: dict[str, int]) -> dict[str, list]:
     return {key: [s[key] for s in samples] for key in ("inputs", "data_samples")}
 
 
-def adapted_model(cfg: Config) -> nn.Module:
+def adapted_model(cfg: Config) -> BaseModel:
     """Build a config's model with random weights, including those of its style."""
     model = MODELS.build(cfg.model)
     for style in model.modules():
@@ -131,7 +132,7 @@ def adapted_model(cfg: Config) -> nn.Module:
     return model
 
 
-def stock_model(cfg: Config) -> nn.Module:
+def stock_model(cfg: Config) -> BaseModel:
     """Build MMPose's estimator with the same network, without any adaptation."""
     parts = ("data_preprocessor", "backbone", "neck", "head", "train_cfg")
     return TopdownPoseEstimator(**{key: cfg.model.get(key) for key in parts})
@@ -140,7 +141,9 @@ def stock_model(cfg: Config) -> nn.Module:
 class Training:
     """Training steps of a model, always on the same batch."""
 
-    def __init__(self, model: nn.Module, cfg: Config, counts: dict, device: str):
+    def __init__(
+        self, model: BaseModel, cfg: Config, counts: dict, device: str
+    ) -> None:
         self.model, self.batch = model.to(device).train(), random_batch(cfg, counts)
         self.optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
         hooks = cfg.get("custom_hooks") or [] if hasattr(model, "adaptations") else []
@@ -193,12 +196,13 @@ def profile(step: Training) -> dict[str, float]:
 
     Everything else is ``rest``.
     """
-    spent, inner = {}, [0.0]  # inner: time of nested parts, per running part
+    spent: dict[str, float] = {}
+    inner = [0.0]  # time of nested parts, per running part
 
     def timed(name: str, function: Callable) -> Callable:
         spent[name] = 0.0
 
-        def run(*args, **kwargs) -> object:
+        def run(*args: Any, **kwargs: Any) -> object:
             inner.append(0.0)
             begin = now()
             result = function(*args, **kwargs)
@@ -241,8 +245,9 @@ def measure(
     counts = cfg.counts.to_dict()
     labeled = dict(source=sum(counts.values()))
     unlabeled = {d: n for d, n in counts.items() if d == TARGET_UNLABELED}
-    steps, own = {}, {}
-    makers = dict(
+    steps: dict[str, Any] = {}  # a and b: Training; c: a function
+    own: dict[str, int] = {}
+    makers: dict[str, Callable[[], Any]] = dict(
         a=lambda: Training(adapted_model(cfg), cfg, counts, device),
         b=lambda: Training(stock_model(cfg), cfg, labeled, device),
         c=lambda: teacher_pass(steps["b"], random_batch(cfg, unlabeled)),

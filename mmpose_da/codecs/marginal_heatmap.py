@@ -38,7 +38,7 @@ class MarginalHeatmap(BaseKeypointCodec):
             number of axes.
     """
 
-    auxiliary_encode_keys = {"depth_visible"}
+    auxiliary_encode_keys = {"depth", "depth_visible"}
     label_mapping_table = dict(
         keypoint_labels="keypoint_labels",
         keypoint_weights="keypoint_weights",
@@ -62,22 +62,25 @@ class MarginalHeatmap(BaseKeypointCodec):
             if not 0 < getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         # normalized = (pixels - center) / half
-        self._center = np.array([(width - 1) / 2, (height - 1) / 2, 0])
-        self._half = np.array([width, height, self.depth_range]) / 2
+        self.center = np.array([(width - 1) / 2, (height - 1) / 2, 0])
+        self.half = np.array([width, height, self.depth_range]) / 2
 
     def encode(
         self,
         keypoints: np.ndarray,
         keypoints_visible: np.ndarray | None = None,
+        depth: np.ndarray | None = None,
         depth_visible: np.ndarray | None = None,
     ) -> dict[str, np.ndarray]:
         """Encode keypoints as normalized coordinates with weights.
 
         Args:
-            keypoints (np.ndarray): Keypoints (N, K, 3) in input pixels, z relative to
-                the root in the same unit; or (N, K, 2), which have no depth at all.
+            keypoints (np.ndarray): Keypoints (N, K, 2) in input pixels, or (N, K, 3)
+                with the depth as a third column.
             keypoints_visible (np.ndarray, optional): Visibilities (N, K), which become
                 weights. Defaults to None: all 1.
+            depth (np.ndarray, optional): z (N, K), relative to the root, in input
+                pixels. Defaults to None: the third column, or no depth at all.
             depth_visible (np.ndarray, optional): The same for z alone (N, K). Defaults
                 to None: all 1.
 
@@ -98,8 +101,14 @@ class MarginalHeatmap(BaseKeypointCodec):
                 "keypoints must be of shape (N, K, 2) or (N, K, 3), got "
                 f"{keypoints.shape}"
             )
+        if depth is not None:
+            if depth.shape != keypoints.shape[:2]:
+                raise ValueError(
+                    f"depth must be of shape {keypoints.shape[:2]}, got {depth.shape}"
+                )
+            keypoints = np.concatenate([keypoints[..., :2], depth[..., None]], axis=-1)
         shape, axes = keypoints.shape[:2], keypoints.shape[-1]
-        given = (keypoints - self._center[:axes]) / self._half[:axes]
+        given = (keypoints - self.center[:axes]) / self.half[:axes]
         labels = np.zeros((*shape, 3))
         labels[..., :axes] = np.where(np.isfinite(given), given, 0)
         inside = np.zeros((*shape, 3), dtype=bool)
@@ -136,7 +145,7 @@ class MarginalHeatmap(BaseKeypointCodec):
             raise ValueError(
                 f"scores must be of shape {encoded.shape[:2]}, got {scores.shape}"
             )
-        return encoded * self._half + self._center, scores
+        return encoded * self.half + self.center, scores
 
     def batch_decode(
         self, coordinates: Tensor, scores: Tensor
@@ -151,8 +160,8 @@ class MarginalHeatmap(BaseKeypointCodec):
             tuple[list[np.ndarray], list[np.ndarray]]: For each image keypoints
             (1, K, 3) and scores (1, K), as from :meth:`decode`.
         """
-        keypoints, scores = self.decode(to_numpy(coordinates), to_numpy(scores))
-        return list(keypoints[:, None]), list(scores[:, None])
+        keypoints, values = self.decode(to_numpy(coordinates), to_numpy(scores))
+        return list(keypoints[:, None]), list(values[:, None])
 
 
 def _size(name: str, axes: str, size: Sequence[int]) -> tuple[int, ...]:

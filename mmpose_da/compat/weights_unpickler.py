@@ -13,7 +13,7 @@ from _codecs import encode
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import torch
 
@@ -41,7 +41,8 @@ class Unpickler(pickle._Unpickler):
         UnpicklingError: If the pickle requests anything else.
     """
 
-    dispatch = dict(pickle._Unpickler.dispatch)
+    stack: list[Any]
+    dispatch: ClassVar[dict[int, Callable]] = dict(pickle._Unpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
         """Look up a name among the declared globals; nothing is imported."""
@@ -56,7 +57,7 @@ class Unpickler(pickle._Unpickler):
         kind = type(self.stack[-2])
         if not any(kind is declared for declared in _declared.values()):
             raise pickle.UnpicklingError(f"it sets the state of an object of {kind}")
-        super().load_build()
+        super().load_build()  # type: ignore[misc]  # private: not in the stubs
 
     dispatch[pickle.BUILD[0]] = load_build
 
@@ -79,7 +80,10 @@ def install(safe: Iterable[Callable | tuple[Callable, str]]) -> None:
         if not isinstance(entry, tuple):
             entry = entry, f"{entry.__module__}.{entry.__qualname__}"
         _declared[entry[1]] = entry[0]
-    torch.serialization._weights_only_unpickler = sys.modules[__name__]
+    # Torch imports the module under this name, and does not export it.
+    torch.serialization._weights_only_unpickler = (  # type: ignore[attr-defined]
+        sys.modules[__name__]
+    )
     _refuse_torchscript()
 
 

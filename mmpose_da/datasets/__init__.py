@@ -1,9 +1,11 @@
 from .annotation_file import AnnotationError
+from .depth import DepthConverter, TransformDepth
 from .load_intact_image import LoadIntactImage
 from .lsp_dataset import LspDataset
 from .mixed_domain_dataset import MixedDomainDataset
 from .mpii_dataset import ZeroBasedMpiiDataset
 from .people import Labels
+from .pose_3d_dataset import Pose3dDataset
 from .pseudo_labels import PseudoLabels
 from .samplers import MixedDomainBatchSampler
 from .surreal_dataset import SurrealDataset
@@ -11,13 +13,16 @@ from .tigdog_dataset import TigDogDataset
 
 __all__ = [
     "AnnotationError",
+    "DepthConverter",
     "Labels",
     "LoadIntactImage",
     "LspDataset",
     "MixedDomainBatchSampler",
     "MixedDomainDataset",
+    "Pose3dDataset",
     "PseudoLabels",
     "SurrealDataset",
     "TigDogDataset",
+    "TransformDepth",
     "ZeroBasedMpiiDataset",
 ]

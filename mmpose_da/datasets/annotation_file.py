@@ -91,6 +91,7 @@ def check_annotation_file(dataset: BaseDataset, labeled: bool) -> None:
             has the wrong type, is duplicated, or refers to something that does not
             exist.
     """
+    check: Callable[[Any, bool], None]
     if isinstance(dataset, MpiiDataset):
         check = _check_mpii
     elif type(dataset)._load_annotations is BaseCocoStyleDataset._load_annotations:

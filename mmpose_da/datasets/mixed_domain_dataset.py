@@ -27,6 +27,7 @@ from ..structures import (
     joint_mapping,
     joint_metainfo,
 )
+from .depth import DepthConverter
 from .load_intact_image import LoadIntactImage
 from .mpii_dataset import ZeroBasedMpiiDataset
 from .people import BoxJitter, Labels, LeftOut, describe, load_people
@@ -134,7 +135,7 @@ class MixedDomainDataset(CombinedDataset):
         labeled_target: dict | None = None,
         pipeline: Sequence[dict | Callable] = (),
         pseudo_target: dict | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if source is None and target is None:
             raise ValueError("MixedDomainDataset needs a source, a target, or both")
@@ -157,7 +158,7 @@ class MixedDomainDataset(CombinedDataset):
         domains = {}
         if source is not None:
             domains[SOURCE] = self._load_domain(SOURCE, source)
-        if labeled_target is not None:
+        if target is not None and labeled_target is not None:
             domains[TARGET_LABELED] = self._load_domain(TARGET_LABELED, target)
         if target is not None and not labels_all:
             domains[TARGET_UNLABELED] = self._load_domain(TARGET_UNLABELED, target)
@@ -171,7 +172,7 @@ class MixedDomainDataset(CombinedDataset):
                     for annotation in self.left_out[name]
                     if (annotation.img_id in labeled_images) == is_labeled
                 ]
-        if pseudo_target is not None:
+        if target is not None and pseudo_target is not None:
             domains = self._add_pseudo(domains, target, pseudo_target)
         for name, dataset in domains.items():
             _log_people(name, len(dataset), self.left_out[name])
@@ -197,7 +198,8 @@ class MixedDomainDataset(CombinedDataset):
             num_keypoints=self.metainfo["num_keypoints"],
             mapping=mapping,
         )
-        dataset.pipeline = Compose([converter])
+        depth = DepthConverter(self.metainfo["num_keypoints"], mapping)
+        dataset.pipeline = Compose([converter, depth])
         return dataset
 
     def _add_pseudo(
@@ -473,7 +475,7 @@ def _split_by_image(
     labeled: BaseDataset,
     unlabeled: BaseDataset,
     ratio: float | None = None,
-    count: int | None = None,
+    count: int = 0,
     seed: int = 0,
 ) -> set:
     """Reduce ``labeled`` to the chosen images and ``unlabeled`` to all others.

@@ -68,7 +68,7 @@ class BoxJitter:
     def __post_init__(self) -> None:
         for name in ("shift", "scale"):
             value = getattr(self, name)
-            if not isinstance(value, Real) or not 0 <= value < np.inf:
+            if not isinstance(value, Real) or not 0 <= float(value) < np.inf:
                 raise ValueError(f"box_jitter.{name} must be at least 0, not {value!r}")
 
     def apply(self, people: list[dict]) -> None:
@@ -210,7 +210,9 @@ class _Reader:
         if self.labels is Labels.PARTS:
             return [self._parts(person) for person in people]
         people = [self._without_labels(person) for person in people]
-        return people if self.pseudo is None else self._with_pseudo(people)
+        if self.pseudo is None:
+            return people
+        return self._with_pseudo(people, self.pseudo)
 
     @staticmethod
     def _detected(info: dict) -> dict:
@@ -334,27 +336,30 @@ class _Reader:
         visible = shown.astype(np.float32)[None]
         return dict(self._without_labels(info), keypoints_visible=visible)
 
-    def _with_pseudo(self, people: list[dict]) -> list[dict]:
+    def _with_pseudo(self, people: list[dict], pseudo: PseudoLabels) -> list[dict]:
         """Keep the people with pseudo-labels, and give them these."""
         by_id = {person["id"]: person for person in people}
-        unknown = [identity for identity in self.pseudo.ids if identity not in by_id]
+        unknown = [identity for identity in pseudo.ids if identity not in by_id]
         if unknown:
             raise AnnotationError(
                 f"{len(unknown)} pseudo-labels are of annotations that are not used or "
                 f"not in '{self.dataset.ann_file}', such as {unknown[:3]}; were they "
                 "made for another file, or with other settings of the target?"
             )
-        labels = zip(
-            self.pseudo.ids, self.pseudo.keypoints, self.pseudo.confidence, strict=True
-        )
+        labels = zip(pseudo.ids, pseudo.keypoints, pseudo.confidence, strict=True)
         return [
-            dict(
-                by_id[identity],
-                keypoints=points[None].astype(np.float32),
-                keypoints_visible=(confidence >= self.threshold)[None].astype("f4"),
-            )
+            self._pseudo_person(by_id[identity], points.astype("f4"), confidence)
             for identity, points, confidence in labels
         ]
+
+    def _pseudo_person(
+        self, info: dict, points: np.ndarray, confidence: np.ndarray
+    ) -> dict:
+        visible = (confidence >= self.threshold)[None].astype(np.float32)
+        info = dict(info, keypoints=points[None, :, :2], keypoints_visible=visible)
+        if points.shape[-1] == 3:
+            info.update(depth=points[None, :, 2], depth_visible=visible)
+        return info
 
     def _without_labels(self, info: dict) -> dict:
         return dict(

@@ -20,12 +20,14 @@ class PseudoLabels:
 
     The file is JSON with ``joints``, the names of the K joints, and ``annotations``, a
     list with the ``id`` of each person in the target's annotation file, its
-    ``keypoints`` as ``[x1, y1, c1, ..., xK, yK, cK]``, and its ``score``.
+    ``keypoints`` as ``[x1, y1, c1, ..., xK, yK, cK]``, and its ``score``. With depth,
+    ``dimensions`` is 3 and the keypoints are ``[x1, y1, z1, c1, ...]``.
 
     Attributes:
         joints (tuple[str, ...]): Names of the K joints.
         ids (tuple): Annotation ids (n,), in the target's annotation file.
-        keypoints (np.ndarray): Points (n, K, 2) in image pixels, x first, 0-based.
+        keypoints (np.ndarray): Points (n, K, 2) in image pixels, x first, 0-based; or
+            (n, K, 3) with a depth relative to the root, in image pixels.
         confidence (np.ndarray): Confidence of each (n, K).
         scores (np.ndarray): Confidence of each person (n,).
     """
@@ -50,7 +52,7 @@ class PseudoLabels:
         order = np.argsort(-self.scores, kind="stable")
         return self._take(order[: max(1, round(share * len(self)))])
 
-    def _take(self, chosen: Sequence[int]) -> PseudoLabels:
+    def _take(self, chosen: np.ndarray) -> PseudoLabels:
         return PseudoLabels(
             self.joints,
             tuple(self.ids[i] for i in chosen),
@@ -68,7 +70,7 @@ class PseudoLabels:
         unknown = sorted(set(self.joints) - set(names))
         if unknown:
             raise ValueError(f"pseudo-labels of {unknown}, but the joints are {names}")
-        keypoints = np.zeros((len(self), len(names), 2))
+        keypoints = np.zeros((len(self), len(names), self.keypoints.shape[-1]))
         confidence = np.full((len(self), len(names)), -np.inf)
         for column, name in enumerate(self.joints):
             keypoints[:, names.index(name)] = self.keypoints[:, column]
@@ -84,7 +86,11 @@ class PseudoLabels:
             dict(id=identity, keypoints=row, score=score)
             for identity, row, score in zip(self.ids, rows, scores, strict=True)
         ]
-        content = dict(joints=list(self.joints), annotations=annotations)
+        content = dict(
+            joints=list(self.joints),
+            dimensions=self.keypoints.shape[-1],
+            annotations=annotations,
+        )
         put_text(json.dumps(content), str(path), backend_args=dict(backend="atomic"))
 
     @classmethod
@@ -103,12 +109,15 @@ class PseudoLabels:
         try:
             joints = tuple(content["joints"])
             annotations = content["annotations"]
+            dimensions = content.get("dimensions", 2)
         except (KeyError, TypeError) as error:
             raise AnnotationError(
                 f"'{path}' is not a file of pseudo-labels: it needs `joints` and "
                 "`annotations`"
             ) from error
-        shape = len(annotations), len(joints), 3
+        if dimensions not in (2, 3):
+            raise AnnotationError(f"'{path}' has dimensions={dimensions}, not 2 or 3")
+        shape = len(annotations), len(joints), dimensions + 1
         values, scores, ids = np.zeros(shape), np.zeros(shape[0]), []
         for i, annotation in enumerate(annotations):
             try:
@@ -119,7 +128,8 @@ class PseudoLabels:
                 name = annotation.get("id", i) if isinstance(annotation, dict) else i
                 raise AnnotationError(
                     f"annotation {name} in '{path}' needs an id, a score, and "
-                    f"keypoints with x, y, and confidence of {len(joints)} joints: "
+                    f"keypoints with {'x, y, z' if dimensions == 3 else 'x, y'}, and "
+                    f"confidence of {len(joints)} joints: "
                     f"{error}"
                 ) from error
             if not (np.isfinite(values[i]).all() and np.isfinite(scores[i])):
@@ -128,4 +138,4 @@ class PseudoLabels:
                 )
         if len(set(ids)) < len(ids):
             raise AnnotationError(f"'{path}' has several annotations of the same id")
-        return cls(joints, tuple(ids), values[..., :2], values[..., 2], scores)
+        return cls(joints, tuple(ids), values[..., :-1], values[..., -1], scores)

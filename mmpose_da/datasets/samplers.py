@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from mmengine.dataset import DefaultSampler
 from mmpose.registry import DATA_SAMPLERS
 from torch.utils.data import Sampler
 
@@ -38,13 +39,13 @@ class MixedDomainBatchSampler(Sampler):
     all samples of the domain in the step.
 
     Args:
-        sampler (Sampler): MMEngine's ``DefaultSampler``, built by MMEngine. It provides
-            the dataset, the seed, the epoch, the rank, the world size, and whether to
+        sampler (DefaultSampler): MMEngine's, built by MMEngine. It provides the
+            dataset, the seed, the epoch, the rank, the world size, and whether to
             shuffle.
         batch_size (int): Number of samples in a batch of one rank. MMEngine passes it
             from the data loader config.
         samples_per_domain (dict[str, int]): Number of samples of each domain in a batch
-            of one rank. A domain with 0 is not used.
+            of one rank. A domain with 0 is not used, and need not exist.
         epoch_domain (str, optional): The domain that is seen once per epoch. The last
             batch is filled up with its next permutation. Defaults to None: the first
             domain in a batch.
@@ -64,7 +65,7 @@ class MixedDomainBatchSampler(Sampler):
 
     def __init__(
         self,
-        sampler: Sampler,
+        sampler: DefaultSampler,
         batch_size: int,
         samples_per_domain: Mapping[str, int],
         epoch_domain: str | None = None,
@@ -77,9 +78,9 @@ class MixedDomainBatchSampler(Sampler):
                 f"is a {type(dataset).__name__}"
             )
         counts = dict(samples_per_domain)
-        if set(counts) != set(dataset.domains) or not all(
-            isinstance(count, int) and count >= 0 for count in counts.values()
-        ):
+        valid = all(isinstance(n, int) and n >= 0 for n in counts.values())
+        used = {name for name, count in counts.items() if count}
+        if not (valid and used <= set(dataset.domains) <= set(counts)):
             raise ValueError(
                 f"samples_per_domain={counts} must give the number of samples of each "
                 f"domain of the dataset, which has {dataset.domains}; with 0, a domain "
@@ -90,12 +91,12 @@ class MixedDomainBatchSampler(Sampler):
                 f"samples_per_domain={counts} makes batches of {sum(counts.values())}, "
                 f"but the data loader's batch_size is {batch_size}"
             )
-        used = [name for name in dataset.domains if counts[name] > 0]
-        epoch_domain = epoch_domain or next(iter(used), None)
-        if epoch_domain not in used:
+        in_batch = [name for name in dataset.domains if counts[name] > 0]
+        epoch_domain = epoch_domain or next(iter(in_batch), None)
+        if epoch_domain not in in_batch:
             raise ValueError(
                 f"epoch_domain='{epoch_domain}' is not one of the domains in a batch, "
-                f"{used}"
+                f"{in_batch}"
             )
         self.sampler = sampler
         self.counts = [counts[name] for name in dataset.domains]

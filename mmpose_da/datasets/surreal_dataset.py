@@ -34,7 +34,7 @@ def _joint(index: int, name: str) -> dict:
     )
 
 
-def _bone(index: int, name: str, parent: str) -> dict:
+def _bone(index: int, name: str, parent: str | None) -> dict:
     side = name.rpartition("_")[0] or "centre"
     return dict(link=(parent, name), id=index, color=_COLORS[side])
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import bisect
 import logging
 from collections.abc import Iterator
+from typing import Any
 
+from mmengine.dataset import DefaultSampler
 from mmengine.dist import get_rank
 from mmengine.logging import print_log
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpose.registry import LOOPS
 from torch import nn
+from torch.utils.data import DataLoader
 
 from ..datasets import MixedDomainBatchSampler
 from ..seeding import seed_all
@@ -39,7 +42,7 @@ class ExactEpochBasedTrainLoop(EpochBasedTrainLoop):
         ValueError: If the data loader does not use a ``MixedDomainBatchSampler``.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not isinstance(self.dataloader.batch_sampler, MixedDomainBatchSampler):
             raise ValueError(
@@ -70,7 +73,7 @@ class ExactEpochBasedTrainLoop(EpochBasedTrainLoop):
         super().run_iter(idx, data_batch)
 
     @property
-    def _sampler(self):
+    def _sampler(self) -> DefaultSampler:
         return self.dataloader.batch_sampler.sampler
 
     def _begin(self) -> None:
@@ -138,8 +141,8 @@ class ExactIterBasedTrainLoop(ExactEpochBasedTrainLoop):
 
     def __init__(
         self,
-        runner,
-        dataloader,
+        runner: Runner,
+        dataloader: DataLoader | dict,
         max_iters: int,
         val_begin: int = 1,
         val_interval: int = 1000,

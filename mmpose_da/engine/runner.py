@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import mmcv
 import mmengine
@@ -31,12 +32,12 @@ class ConciseLogRunner(Runner):
     The arguments are those of :class:`mmengine.runner.Runner`.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.logger.removeFilter(self._keep)
         self._log_summary()
 
-    def build_logger(self, *args, **kwargs) -> MMLogger:
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Build the logger; until the Runner is built, long messages go to a file."""
         logger = super().build_logger(*args, **kwargs)
         logger.addFilter(self._keep)
@@ -110,5 +111,5 @@ class ConciseLogRunner(Runner):
         return [f"batches of {batch}, for {budget}", f"{start} {weights}"]
 
 
-def _count(number: int, noun: str, ending: str = "s") -> str:
+def _count(number: int | None, noun: str, ending: str = "s") -> str:
     return f"{number} {noun}{'' if number == 1 else ending}"

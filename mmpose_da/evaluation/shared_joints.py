@@ -8,8 +8,10 @@ remaining joints in their names.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from mmengine.evaluator import BaseMetric
 from mmpose.evaluation.functional import keypoint_pck_accuracy, transform_ann
 from mmpose.evaluation.metrics import CocoMetric, MpiiPCKAccuracy, PCKAccuracy
 from mmpose.registry import METRICS
@@ -17,7 +19,7 @@ from mmpose.registry import METRICS
 from ..structures import joint_definition
 
 
-class _SharedJoints:
+class _SharedJoints(BaseMetric):
     """Masks joints that are not shared in MMPose's PCK metrics.
 
     Predictions whose joint definition differs from that of the evaluation set are
@@ -28,11 +30,11 @@ class _SharedJoints:
         self,
         joints: Sequence[str],
         pred_joints: str | dict | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.joints = list(joints)
-        self.pred_joints = pred_joints and joint_definition(pred_joints)
+        self.pred_joints = joint_definition(pred_joints) if pred_joints else None
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         super().process(data_batch, [self._in_order(s) for s in data_samples])
@@ -131,7 +133,7 @@ class SharedJointsPCK(_SharedJoints, PCKAccuracy):
         kwargs: See :class:`mmpose.evaluation.PCKAccuracy`.
     """
 
-    def __init__(self, joints: Sequence[str], thr: float = 0.1, **kwargs) -> None:
+    def __init__(self, joints: Sequence[str], thr: float = 0.1, **kwargs: Any) -> None:
         super().__init__(joints=joints, thr=thr, norm_item="bbox", **kwargs)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
@@ -161,7 +163,7 @@ class SharedJointsCocoMetric(CocoMetric):
     """
 
     def __init__(
-        self, joints: Sequence[str], pred_joints: str | dict, **kwargs
+        self, joints: Sequence[str], pred_joints: str | dict, **kwargs: Any
     ) -> None:
         kwargs.setdefault("prefix", f"coco ({len(joints)} joints)")
         super().__init__(**kwargs)
@@ -179,7 +181,7 @@ class SharedJointsCocoMetric(CocoMetric):
     @dataset_meta.setter
     def dataset_meta(self, dataset_meta: dict) -> None:
         converter = self._converter(dataset_meta)
-        self.gt_converter = converter
+        self.gt_converter: dict | None = converter
         CocoMetric.dataset_meta.fset(self, dict(dataset_meta))
         # CocoMetric would convert the annotations again in every evaluation, and count
         # all shared joints as labeled.

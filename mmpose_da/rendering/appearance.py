@@ -132,7 +132,7 @@ def sample_outfit(rng: np.random.Generator, wardrobe: Wardrobe) -> Outfit:
     skin = Material(_between(SKIN_TONES, rng.random()))
     tone = rng.random() * (1 - wardrobe.dark_hair)
     hair = Material(_between(HAIR_TONES, tone))
-    lengths = [rng.uniform(*r) for r in (wardrobe.sleeves, wardrobe.legs)]
+    sleeves, legs = (rng.uniform(*r) for r in (wardrobe.sleeves, wardrobe.legs))
     chances = (
         *(wardrobe.skirt, wardrobe.long_hair),
         *(wardrobe.bald, wardrobe.hat, wardrobe.backpack),
@@ -141,7 +141,7 @@ def sample_outfit(rng: np.random.Generator, wardrobe: Wardrobe) -> Outfit:
     skirt, long_hair, bald, hat, backpack = rng.random(len(chances)) < chances
     return Outfit(
         *(skin, hair, top, bottom, shoes, extra),
-        *(*lengths, looseness),
+        *(sleeves, legs, looseness),
         *(skirt, long_hair and not bald, bald, hat, backpack),
     )
 
@@ -176,7 +176,8 @@ def dress(body: Body, joints: np.ndarray, outfit: Outfit) -> list[Limb]:
 def _between(tones: np.ndarray, share: float) -> Color:
     """Interpolate a list of tones at a position from 0 to 1."""
     at = np.linspace(0, 1, len(tones))
-    return tuple(float(np.interp(share, at, channel)) for channel in tones.T)
+    blue, green, red = (float(np.interp(share, at, channel)) for channel in tones.T)
+    return blue, green, red
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
@@ -336,7 +337,8 @@ def _leg(
 
 def _covers(reach: float, looseness: float) -> tuple[float, float]:
     """Return radius factors of a limb's two parts, given the reach of the clothes."""
-    return tuple(looseness if reach >= part else 1.0 for part in (0.8, 1.6))
+    upper, lower = (looseness if reach >= part else 1.0 for part in (0.8, 1.6))
+    return upper, lower
 
 
 def _head(point: dict[str, np.ndarray], outfit: Outfit) -> list[Limb]:

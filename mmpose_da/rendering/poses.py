@@ -380,14 +380,14 @@ def _on_all_fours(rng: np.random.Generator) -> Pose:
         LEGS, hip_flexion=(-5, 110), hip_abduction=(0, 35), knee_flexion=(0, 110)
     )
     trunk = dict(TRUNK, spine_flexion=(-20, 35), neck_flexion=(-45, 20))
-    arms = dict(
+    raised = dict(
         UP,
         shoulder_flexion=(60, 120),
         shoulder_abduction=(0, 30),
         elbow_flexion=(0, 80),
     )
     tilt = _tilt(rng, (65, 110), (-12, 12))
-    return Pose(_draw(rng, trunk, legs) | _draw_arms(rng, [arms] * 2), tilt)
+    return Pose(_draw(rng, trunk, legs) | _draw_arms(rng, [raised] * 2), tilt)
 
 
 def _tumble(rng: np.random.Generator) -> Pose:

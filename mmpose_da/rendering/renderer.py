@@ -83,7 +83,8 @@ class Material:
         color[:] = self.color
         if self.pattern == "gradient":
             share = np.clip(along, 0, 1)[:, None]
-            color += share * (np.float32(self.accent) - np.float32(self.color))
+            accent = np.asarray(self.accent, np.float32)
+            color += share * (accent - np.asarray(self.color, np.float32))
         elif self.pattern != "plain":
             color[self._is_accent(along, across, length)] = self.accent
         if self.beyond is not None:
@@ -116,9 +117,9 @@ class Limb:
 
     Args:
         start, end (np.ndarray): (3,) ends of the axis in meters. They may coincide.
-        radii (Sequence[float]): Half-widths to the side in meters, at positions evenly
-            spaced from start to end; a single one gives a constant width. They are
-            resampled to ``KNOTS`` positions.
+        radii (Sequence[float] | np.ndarray): Half-widths to the side in meters, at
+            positions evenly spaced from start to end; a single one gives a constant
+            width. They are resampled to ``KNOTS`` positions.
         material (Material): Material of the surface.
         flatness (float): Half-width to the front over half-width to the side.
         side (np.ndarray, optional): (3,) approximate direction of the side; arbitrary
@@ -128,7 +129,7 @@ class Limb:
 
     start: np.ndarray
     end: np.ndarray
-    radii: Sequence[float]
+    radii: Sequence[float] | np.ndarray
     material: Material
     flatness: float = 1.0
     side: np.ndarray | None = None
@@ -222,7 +223,7 @@ def render_limbs(
     focal = camera.focal * scale
     center = (np.asarray(camera.center) + 0.5) * scale - 0.5
     depth = np.full(fine * fine, np.inf, np.float32)
-    color = np.zeros((fine * fine, 4), np.float32)
+    color: np.ndarray = np.zeros((fine * fine, 4), np.float32)
     limbs = [limb for limb in limbs if min(limb.start[2], limb.end[2]) > NEAR]
     drawn = np.zeros(0, np.intp)
     if limbs:
@@ -461,7 +462,7 @@ def _rasterise(
     for each, low, high in zip(limbs, bounds, bounds[1:], strict=False):
         if low < high:
             mine = slice(low, high)
-            axis_length = np.linalg.norm(each.end - each.start)
+            axis_length = float(np.linalg.norm(each.end - each.start))
             color[mine] = each.material.paint(t[mine], place[mine], axis_length)
     return pixel, normal, color
 
@@ -472,7 +473,8 @@ def _shade(normal: np.ndarray, color: np.ndarray, light: Light) -> np.ndarray:
     lit = np.clip(normal @ np.asarray(light.direction, np.float32), 0, None)
     facing = np.clip(-normal[:, 2], 0, 1)
     dim = 1 - light.rim * (1 - facing) ** 2
-    shade = (lit * light.strength)[:, None] * np.float32(light.color) + light.ambient
+    tint = np.asarray(light.color, np.float32)
+    shade = (lit * light.strength)[:, None] * tint + light.ambient
     return color * shade * dim[:, None]
 
 

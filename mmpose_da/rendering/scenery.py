@@ -326,14 +326,14 @@ def ground_shadow(
     shadow = camera.project(joints - light * heights / max(light[1], 0.2))
     # A coarse grid is enough, because the shadow is blurred.
     coarse = max(size // 2, 1)
-    mask = np.zeros((coarse, coarse), np.float32)
+    mask: np.ndarray = np.zeros((coarse, coarse), np.float32)
     per_metre = camera.focal / camera.translation[2] * coarse / size
     points = (
         np.clip(shadow * coarse / size, -4 * coarse, 4 * coarse).astype(int).tolist()
     )
     for start, end, radius in SHADOW_LIMBS:
         width = max(round(2 * radius * per_metre), 1)
-        cv2.line(mask, points[JOINT_IDS[start]], points[JOINT_IDS[end]], 1.0, width)
+        cv2.line(mask, points[JOINT_IDS[start]], points[JOINT_IDS[end]], (1.0,), width)
     mask = cv2.GaussianBlur(mask, (0, 0), max(coarse / 50, 0.5))
     return cv2.resize(mask, (size, size), interpolation=cv2.INTER_LINEAR)
 
@@ -393,17 +393,17 @@ def _occluder_shape(
     kind = rng.integers(3)
     if kind == 0:  # a box that stands on the ground
         width = int(thick * rng.uniform(1, 2.5))
-        cv2.rectangle(mask, (x - width // 2, y), (x + width // 2, size), 1.0, -1)
+        cv2.rectangle(mask, (x - width // 2, y), (x + width // 2, size), (1.0,), -1)
     elif kind == 1:  # a pole
         top, low = zip(*_pole_ends(rng, size), strict=True)
         shift = x - (top[0] + low[0]) / 2
-        ends = [(int(end[0] + shift), int(end[1])) for end in (top, low)]
-        cv2.line(mask, *ends, 1.0, max(thick // 2, 1))
+        start, end = ((int(u + shift), int(v)) for u, v in (top, low))
+        cv2.line(mask, start, end, (1.0,), max(thick // 2, 1))
     else:  # foliage
         spots = (np.array([x, y]) + rng.normal(0, thick / 2, (16, 2))).astype(int)
         for spot in spots.tolist():
             radius = max(int(thick * rng.uniform(0.15, 0.35)), 1)
-            cv2.circle(mask, spot, radius, 1.0, -1)
+            cv2.circle(mask, spot, radius, (1.0,), -1)
     return mask
 
 

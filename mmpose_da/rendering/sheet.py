@@ -55,8 +55,8 @@ def draw_skeleton(sample: Sample) -> np.ndarray:
     for start, end in COCO_SKELETON:
         sides = {start.split("_")[0], end.split("_")[0]}
         side = sides.pop() if len(sides) == 1 else "middle"
-        pair = [points[JOINT_IDS[name]] for name in (start, end)]
-        cv2.line(image, *pair, COLORS[side], 1, cv2.LINE_AA, 4)
+        first, last = points[JOINT_IDS[start]], points[JOINT_IDS[end]]
+        cv2.line(image, first, last, COLORS[side], 1, cv2.LINE_AA, 4)
     for name in {name for bone in COCO_SKELETON for name in bone}:
         joint = JOINT_IDS[name]
         color = COLORS.get(name.split("_")[0], COLORS["middle"])

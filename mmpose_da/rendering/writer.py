@@ -23,7 +23,7 @@ from .domains import Domain, Sample, render_sample
 from .skeleton import JOINT_IDS, JOINT_NAMES
 
 #: Increase this after a change that makes the same seed produce different files.
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 
 MANIFEST = "manifest.json"
 JPEG_QUALITY = 95
@@ -62,6 +62,26 @@ MPII_NAMES: tuple[str, ...] = (
     *("pelvis", "thorax", "upper_neck", "head_top"),
     *("right_wrist", "right_elbow", "right_shoulder"),
     *("left_shoulder", "left_elbow", "left_wrist"),
+)
+#: Human3.6M's joints in the order of MMPose's ``Human36mDataset``, as pairs of the
+#: rendered joints whose midpoint they are. Its foot is the ankle, its thorax the neck's
+#: base, and its head the top of the head.
+H36M_JOINTS: dict[str, tuple[str, str]] = dict(
+    root=("pelvis", "pelvis"),
+    **{
+        f"{side}_{part}": (f"{side}_{joint}", f"{side}_{joint}")
+        for side in ("right", "left")
+        for part, joint in (("hip", "hip"), ("knee", "knee"), ("foot", "ankle"))
+    },
+    spine=("pelvis", "thorax"),
+    thorax=("thorax", "thorax"),
+    neck_base=("upper_neck", "upper_neck"),
+    head=("head_top", "head_top"),
+    **{
+        f"{side}_{part}": (f"{side}_{part}", f"{side}_{part}")
+        for side in ("left", "right")
+        for part in ("shoulder", "elbow", "wrist")
+    },
 )
 #: MMPose's estimate of a person's area, as a share of the box area.
 AREA_OF_BOX = 0.53
@@ -107,6 +127,8 @@ def write_domain(
     - ``annotations/person_keypoints_{split}.json`` in COCO format, or
       ``annotations/mpii_{split}.json`` and the head boxes
       ``annotations/mpii_gt_{split}.mat`` in MPII format;
+    - ``annotations/pose3d_{split}.json``, which
+      :class:`~mmpose_da.datasets.Pose3dDataset` reads;
     - ``annotations/joints_3d_{split}.npz``, see :func:`joints_3d`;
 
     and ``manifest.json``, which records all settings and a hash of the files. The
@@ -174,6 +196,7 @@ def write_domain(
             if progress is not None:
                 progress()
         FORMATS[format](new / "annotations", split, names, samples, size)
+        _write_pose3d(new / "annotations", split, names, samples, size)
         np.savez(new / f"annotations/joints_3d_{split}.npz", **joints_3d(samples))
         first += IMAGES_PER_SPLIT
     manifest = dict(request, sha256=folder_hash(new))
@@ -356,10 +379,53 @@ def _write_mpii(
 
     corners = np.array([np.reshape(s.head_box, (2, 2)) for s in samples], float)
     corners += MPII_FIRST
-    content = BytesIO()
-    savemat(content, dict(headboxes_src=corners.transpose(1, 2, 0)))
-    content = MAT_TITLE + content.getvalue()[len(MAT_TITLE) :]
+    buffer = BytesIO()
+    savemat(buffer, dict(headboxes_src=corners.transpose(1, 2, 0)))
+    content = MAT_TITLE + buffer.getvalue()[len(MAT_TITLE) :]
     (folder / f"mpii_gt_{split}.mat").write_bytes(content)
+
+
+def _write_pose3d(
+    folder: Path, split: str, names: list[str], samples: list[Sample], size: int
+) -> None:
+    """Write 3D joints in millimeters, in the frame of the camera."""
+    pairs = np.array([[JOINT_IDS[n] for n in pair] for pair in H36M_JOINTS.values()])
+    images, annotations = [], []
+    for name, sample in zip(names, samples, strict=True):
+        number, camera = int(Path(name).stem), sample.camera
+        intrinsics = [camera.focal, camera.focal, *camera.center]
+        images.append(
+            dict(
+                id=number,
+                file_name=name,
+                width=size,
+                height=size,
+                camera=_rounded(intrinsics, 6),
+            )
+        )
+        joints = sample.joints_world[pairs].mean(axis=1)
+        points = camera.project(joints)
+        inside = _inside(points, size)
+        flags = np.where(inside, 1 + sample.visible[pairs].all(axis=1), 0)
+        x1, y1, x2, y2 = map(float, sample.box)
+        annotations.append(
+            dict(
+                id=number,
+                image_id=number,
+                category_id=1,
+                iscrowd=0,
+                bbox=_rounded([x1, y1, x2 - x1, y2 - y1]),
+                area=_rounded(AREA_OF_BOX * (x2 - x1) * (y2 - y1)),
+                num_keypoints=int(inside.sum()),
+                keypoints=_rounded(
+                    np.column_stack([points * inside[:, None], flags]).ravel()
+                ),
+                keypoints_3d=_rounded(1000 * camera.to_camera(joints).ravel()),
+            )
+        )
+    person = dict(id=1, name="person", keypoints=list(H36M_JOINTS), skeleton=[])
+    content = dict(images=images, annotations=annotations, categories=[person])
+    _write_json(folder / f"pose3d_{split}.json", content)
 
 
 #: Functions that write the annotations of a split, by format.
@@ -378,7 +444,7 @@ def _plain(content: dict) -> dict:
 
 def _flat(content: Mapping, prefix: str = "") -> dict[str, Any]:
     """Return the leaves of nested dicts by path, such as ``counts.train``."""
-    leaves = {}
+    leaves: dict[str, Any] = {}
     for key, value in content.items():
         nested = isinstance(value, Mapping)
         leaves.update(

@@ -9,7 +9,7 @@ from .domain_batch import (
     Pseudo,
 )
 from .joints import joint_definition, joint_mapping, joint_metainfo
-from .tree import map_tensors, replace_last, tensors
+from .tree import concat_trees, map_tensors, replace_last, tensors
 
 __all__ = [
     "DOMAINS",
@@ -20,6 +20,7 @@ __all__ = [
     "TARGET_UNLABELED",
     "DomainBatch",
     "Pseudo",
+    "concat_trees",
     "joint_definition",
     "joint_mapping",
     "joint_metainfo",

@@ -80,12 +80,14 @@ def joint_mapping(
             )
         return ids[name]
 
-    mapping = []
+    mapping: list[tuple[int | tuple[int, int], int]] = []
     for name, origin in names.items():
+        origin_index: int | tuple[int, int]
         if isinstance(origin, str):
             origin_index = index(origin, given, source)
         elif isinstance(origin, Sequence) and len(origin) == 2:
-            origin_index = tuple(index(part, given, source) for part in origin)
+            first, second = (index(part, given, source) for part in origin)
+            origin_index = first, second
         else:
             raise ValueError(
                 f"joint_map['{name}'] must be one joint or two joints whose midpoint "

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor
 
-Tree = TypeVar("Tree")
+#: A tensor, or a list or a tuple of trees.
+Tree: TypeAlias = Any
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], tree: Tree) -> Tree:
@@ -24,6 +26,13 @@ def tensors(tree: Tree) -> Iterator[Tensor]:
     else:
         for part in tree:
             yield from tensors(part)
+
+
+def concat_trees(*trees: Tree) -> Tree:
+    """Concatenate trees of one structure along the first axis of their tensors."""
+    if isinstance(trees[0], Tensor):
+        return torch.cat(trees)
+    return type(trees[0])(concat_trees(*parts) for parts in zip(*trees, strict=True))
 
 
 def replace_last(tree: Tree, tensor: Tensor) -> Tree:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from mmengine.dataset import BaseDataset, pseudo_collate
-from torch import nn
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 
 BATCH_SIZE = 32
 #: Number of neighbors considered per point in t-SNE; scikit-learn's default.
@@ -18,12 +18,12 @@ PANEL_INCHES = 4.5
 
 
 def extract_features(
-    model: nn.Module, dataset: BaseDataset, num_images: int
+    model: BasePoseEstimator, dataset: BaseDataset, num_images: int
 ) -> np.ndarray:
     """Extract the features that the head receives, averaged over all positions.
 
     Args:
-        model (nn.Module): An MMPose pose estimator. It is set to evaluation mode.
+        model (BasePoseEstimator): It is set to evaluation mode.
         dataset (BaseDataset): A dataset with the validation pipeline.
         num_images (int): Number of people, evenly spread over the dataset; all of them
             if it has fewer.

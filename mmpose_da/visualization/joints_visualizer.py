@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from mmpose.registry import VISUALIZERS
 from mmpose.visualization import PoseLocalVisualizer
 
@@ -17,10 +19,12 @@ class JointsVisualizer(PoseLocalVisualizer):
         kwargs: See :class:`mmpose.visualization.PoseLocalVisualizer`.
     """
 
-    def __init__(self, joints: str | dict, name: str = "visualizer", **kwargs) -> None:
+    def __init__(
+        self, joints: str | dict, name: str = "visualizer", **kwargs: Any
+    ) -> None:
         super().__init__(name, **kwargs)
         self._joints = joint_definition(joints)
 
-    def set_dataset_meta(self, dataset_meta: dict, *args, **kwargs) -> None:
+    def set_dataset_meta(self, dataset_meta: dict, *args: Any, **kwargs: Any) -> None:
         """Use names, skeleton, and colors of ``joints``, not of the dataset."""
         super().set_dataset_meta(self._joints, *args, **kwargs)

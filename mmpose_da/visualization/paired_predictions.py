@@ -12,9 +12,9 @@ import torch
 from matplotlib.figure import Figure
 from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.structures import InstanceData
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
-from torch import nn
 
 TILE_HEIGHT = 256  # pixels
 TILE_INCHES = 1.7
@@ -22,7 +22,7 @@ ANNOTATED = "annotated"
 
 
 def draw_paired_predictions(
-    models: Mapping[str, nn.Module],
+    models: Mapping[str, BasePoseEstimator],
     dataset: BaseDataset,
     num_images: int,
     path: str | Path,
@@ -36,9 +36,9 @@ def draw_paired_predictions(
     not drawn in the annotation row.
 
     Args:
-        models (Mapping[str, nn.Module]): MMPose pose estimators by title. They are set
-            to evaluation mode. A model's own ``metainfo`` defines its joints; without
-            one, the dataset's does.
+        models (Mapping[str, BasePoseEstimator]): Models by title. They are set to
+            evaluation mode. A model's own ``metainfo`` defines its joints; without one,
+            the dataset's does.
         dataset (BaseDataset): A dataset with the validation pipeline, without rotation.
         num_images (int): Number of people, starting with the first of the dataset.
         path (str | Path): Output image; the suffix determines the format.
@@ -79,7 +79,7 @@ def draw_paired_predictions(
     figure.savefig(path, dpi=TILE_HEIGHT / TILE_INCHES)
 
 
-def _predict(model: nn.Module, people: list[dict]) -> list[InstanceData]:
+def _predict(model: BasePoseEstimator, people: list[dict]) -> list[InstanceData]:
     """Predict joints in pixels of the images, all of them visible."""
     model.eval()
     # The model modifies the samples it receives.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -58,7 +59,7 @@ def loss_terms(lines: Sequence[dict]) -> list[str]:
     return [name for name in names if name != "loss"] or list(names)
 
 
-def _plot(axis: Axes, lines: Sequence[dict], key: str, **style: str) -> None:
+def _plot(axis: Axes, lines: Sequence[dict], key: str, **style: Any) -> None:
     points = [(line["step"], line[key]) for line in lines if key in line]
     if points:
         axis.plot(*zip(*points, strict=True), lw=1.3, ms=4, **style)

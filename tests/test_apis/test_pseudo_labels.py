@@ -4,13 +4,16 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from mmengine.dataset import pseudo_collate
 from mmpose.apis import init_model
-from mmpose.registry import DATASETS
+from mmpose.registry import DATASETS, MODELS
 from tiny_run import SSDA, UDA, run_config
+from torch import Tensor, nn
 
 from mmpose_da import apis
-from mmpose_da.apis.pseudo_labels import pseudo_label
+from mmpose_da.apis.pseudo_labels import pseudo_label, to_image
+from mmpose_da.models.layers import Pixels
 
 
 def write_config(tmp_path, coco, mpii, counts=UDA, share=None, **dataset) -> str:
@@ -88,3 +91,99 @@ def test_nobody_to_label(tmp_path, coco, mpii):
     path = write_config(tmp_path, coco, mpii, target=None)
     with pytest.raises(ValueError, match=r"tiny\.py trains without a target"):
         pseudo_label(apis.load_config(path), "none.pth")
+
+
+class Centroids(nn.Module):
+    """Finds the centroid of each color exactly; it stands in for a head."""
+
+    scale = (1.0, 1.0)
+
+    def points(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        weight = images.clamp(min=0).double()
+        weight = weight / weight.sum((2, 3), keepdim=True)
+        y, x = (torch.arange(n).double() for n in images.shape[2:])
+        depth = 8 * (1 + 0 * weight.sum((2, 3)))
+        points = torch.stack(
+            [(weight.sum(2) * x).sum(-1), (weight.sum(3) * y).sum(-1), depth], -1
+        )
+        return points.float(), torch.full(points.shape[:2], 0.5)
+
+
+@pytest.fixture
+def labeler(monkeypatch):
+    """Label with Centroids instead of a network."""
+    from mmpose_da.apis import pseudo_labels as module
+
+    def make(*views, score="peak", flip_indices=(0, 1, 2)):
+        labeler = object.__new__(module._Labeler)
+        labeler.views = [MODELS.build(dict(type="RandomView", **v)) for v in views]
+        labeler.score, labeler.flip_indices = score, list(flip_indices)
+        labeler.network, labeler.outputs = nn.Identity(), Centroids()
+        labeler.pixels = Pixels(nn.Identity())
+        labeler.pixels.is_rgb = True
+        return labeler
+
+    return make
+
+
+def blobs(count=4, size=64) -> Tensor:
+    """Images (B, 3, S, S) with one blob of each color."""
+    generator = torch.Generator().manual_seed(3)
+    centers = torch.rand(count, 3, 2, generator=generator) * 24 + 20
+    grid = torch.arange(size)
+    x = (grid - centers[..., :1]).square()[:, :, None, :]
+    y = (grid - centers[..., 1:]).square()[:, :, :, None]
+    return 255 * torch.exp(-(x + y) / 18)
+
+
+def test_views_are_carried_back_exactly(labeler):
+    images = blobs()
+    expected, _ = Centroids().points(images)
+    mirror = dict(flip_prob=1.0)
+    found, confidence = labeler(mirror)._ensemble(images)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
+    assert (confidence == 0.5).all()
+    # Scale and translation are interpolated, so nearly exact; depth scales with x, y.
+    torch.manual_seed(0)
+    moved = dict(scale=(0.8, 1.25), translation=0.05, rotation=20)
+    found, _ = labeler(moved, mirror, moved)._ensemble(images)
+    torch.testing.assert_close(found[..., :2], expected[..., :2], rtol=0, atol=0.1)
+
+
+def test_left_and_right_are_exchanged_in_a_mirror_image(labeler):
+    images = blobs()
+    expected, _ = Centroids().points(images)
+    found, _ = labeler(dict(flip_prob=1.0), flip_indices=(1, 0, 2))._ensemble(images)
+    mean = (expected[:, 0] + expected[:, 1]) / 2
+    torch.testing.assert_close(found[:, 0], mean, rtol=0, atol=1e-3)
+    torch.testing.assert_close(found[:, 2], expected[:, 2], rtol=0, atol=1e-3)
+
+
+def test_agreement_is_low_where_views_differ(labeler):
+    images = blobs()
+    options = dict(score="agreement", flip_indices=(1, 0, 2))
+    _, confidence = labeler(dict(flip_prob=1.0), **options)._ensemble(images)
+    points, _ = Centroids().points(images)
+    half = torch.linalg.vector_norm(points[:, 0] - points[:, 1], dim=-1) / 2
+    torch.testing.assert_close(confidence[:, 0], 1 / (1 + half), rtol=1e-3, atol=1e-3)
+    assert (confidence[:, 2] > 0.99).all()
+
+
+def test_points_in_the_image_are_those_of_the_estimator():
+    crop = dict(input_size=(64, 48), input_scale=[128.0, 96.0], input_center=[70, 50.0])
+    points = np.array([[0.0, 0.0, 3.0], [32.0, 24.0, -1.0]])
+    np.testing.assert_allclose(
+        to_image(points, crop), [[6.0, 2.0, 6.0], [70.0, 50.0, -2.0]]
+    )
+
+
+@pytest.mark.parametrize(
+    "kwargs, message",
+    [
+        (dict(score="best"), "score='best' is not one of"),
+        (dict(score="agreement"), "compares views, but there are none"),
+    ],
+)
+def test_unusable_scores(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        pseudo_label(None, "none.pth", **kwargs)

@@ -53,7 +53,7 @@ def test_any_difference_is_found_and_named(path, change):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by_epoch", [True, False], ids=["epochs", "iterations"])
-def test_a_training_survives_kills(tmp_path, coco, mpii, repo, by_epoch):
+def test_a_run_survives_kills(tmp_path, coco, mpii, repo, by_epoch):
     cfg = run_config(
         tmp_path / "unused", coco, mpii, SSDA, dict(ratio=0.5), 3, num_workers=1
     )
@@ -75,7 +75,7 @@ def test_a_training_survives_kills(tmp_path, coco, mpii, repo, by_epoch):
 
 
 @pytest.mark.slow
-def test_a_training_that_ends_otherwise_is_reported(tmp_path, coco, mpii, repo):
+def test_a_run_that_ends_otherwise_is_reported(tmp_path, coco, mpii, repo):
     """MMEngine's own loop, which knows nothing of all this, is the counterexample."""
     cfg = run_config(tmp_path / "unused", coco, mpii, SSDA, dict(ratio=0.5), 3)
     del cfg.train_dataloader["batch_sampler"]

@@ -38,7 +38,7 @@ def step(i: int, **kwargs) -> dict:
 FAKE_TRAIN = """
 import json, shutil, sys, time
 from pathlib import Path
-config, work_dir = sys.argv[1:]
+kind, config, work_dir = sys.argv[1:]
 work_dir, content = Path(work_dir), Path(config).read_text()
 print(*sys.argv[2:])
 if 'fail = ' in content:

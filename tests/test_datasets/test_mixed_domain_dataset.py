@@ -3,15 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_domains import (
-    COCO_LIMBS,
-    MPII_LIMBS,
-    TRAIN_PIPELINE,
-    coco_config,
-    edit_json,
-)
+import torch
+from annotation_changes import joints, third
+from mmengine.logging import MMLogger
+from tiny_domains import COCO_LIMBS, MPII_LIMBS, TRAIN_PIPELINE, coco_config, edit_json
 
-from mmpose_da.datasets import AnnotationError, MixedDomainDataset, people
+from mmpose_da.datasets import AnnotationError, MixedDomainDataset
 
 
 def images_of(dataset: MixedDomainDataset, domain: str) -> set:
@@ -51,7 +48,7 @@ def test_joints_are_mapped_by_name_and_missing_ones_have_weight_0(coco):
     assert info["flip_indices"] == dataset.metainfo["flip_indices"]
 
 
-def test_midpoint_of_an_unlabelled_joint_has_weight_0(coco):
+def test_midpoint_of_an_unlabeled_joint_has_weight_0(coco):
     def hide_left_hip(content):
         content["annotations"][0]["keypoints"][3 * 11 : 3 * 12] = [0, 0, 0]
 
@@ -71,36 +68,6 @@ def test_unlabeled_samples_carry_no_label(coco, mpii):
         assert ("gt_fields" in sample) == labeled
         assert ("gt_instance_labels" in sample) == labeled
         assert ("keypoints" in sample.gt_instances) == labeled
-
-
-def test_unlabeled_people_do_not_depend_on_labels(coco):
-    """Without joints, without visible joints, with the wrong number of them."""
-    expected = MixedDomainDataset("MpiiDataset", target=coco).lens
-
-    def spoil(content):
-        del content["annotations"][0]["keypoints"]
-        content["annotations"][1].update(keypoints=[0] * 51, num_keypoints=0)
-        content["annotations"][2]["keypoints"] = [1, 2, 3]
-
-    edit_json(coco["ann_file"], spoil)
-    assert MixedDomainDataset("MpiiDataset", target=coco).lens == expected
-
-
-def test_a_file_of_boxes_is_enough_without_labels(tmp_path, coco):
-    def boxes_only(content):
-        del content["categories"]
-        keys = ("id", "image_id", "category_id", "bbox")
-        content["annotations"] = [
-            {key: annotation[key] for key in keys}
-            for annotation in content["annotations"]
-        ]
-
-    edit_json(coco["ann_file"], boxes_only)
-    dataset = MixedDomainDataset(
-        "CocoDataset", target=coco_config(tmp_path / "coco"), pipeline=TRAIN_PIPELINE
-    )
-    assert dataset.lens == [6]
-    assert dataset[5]["inputs"].shape == (3, 64, 64)
 
 
 @pytest.mark.parametrize("share", [dict(ratio=0.25), dict(count=2)])
@@ -131,103 +98,6 @@ def test_target_is_split_by_image(tmp_path, coco, mpii, share):
     assert len({frozenset(split(seed)) for seed in range(5)}) > 1
 
 
-def test_missing_annotation_file_is_named(coco):
-    coco["ann_file"] = "/nowhere/annotations.json"
-    with pytest.raises(FileNotFoundError, match="/nowhere/annotations.json.*source"):
-        MixedDomainDataset("MpiiDataset", source=coco)
-
-
-def test_image_that_cannot_be_decoded_is_named(coco):
-    image = Path(coco["data_prefix"]["img"]) / "000002.png"
-    image.write_bytes(b"no image")
-    dataset = MixedDomainDataset("MpiiDataset", coco, pipeline=TRAIN_PIPELINE)
-    with pytest.raises(RuntimeError, match="annotation 20 .*source.*000002.png"):
-        dataset[1]
-
-
-def test_wrong_number_of_joints_is_named(coco, mpii):
-    def cut_coco(content):
-        content["annotations"][3]["keypoints"] = [1.0] * 48
-
-    edit_json(coco["ann_file"], cut_coco)
-    with pytest.raises(ValueError, match="annotation 40 .* 16 joints.* 17"):
-        MixedDomainDataset("MpiiDataset", source=coco)
-
-    def cut_mpii(content):
-        content[2]["joints"] = content[2]["joints"][:15]
-        content[2]["joints_vis"] = content[2]["joints_vis"][:15]
-
-    edit_json(mpii["ann_file"], cut_mpii)
-    with pytest.raises(ValueError, match="annotation 2 .* 15 joints.* 16"):
-        MixedDomainDataset("MpiiDataset", source=mpii)
-
-
-def test_joints_may_be_written_as_triples(coco):
-    """As in MMPose's annotations of RHD."""
-    joints = MixedDomainDataset("MpiiDataset", coco).datasets[0][0]["keypoints"]
-
-    def nest(content):
-        for annotation in content["annotations"]:
-            flat = annotation.get("keypoints", [])
-            annotation["keypoints"] = [flat[i : i + 3] for i in range(0, len(flat), 3)]
-
-    edit_json(coco["ann_file"], nest)
-    (nested,) = MixedDomainDataset("MpiiDataset", coco).datasets
-    np.testing.assert_array_equal(nested[0]["keypoints"], joints)
-
-
-def test_class_that_reads_more_than_a_box_gets_it_empty(tmp_path):
-    content = dict(
-        images=[dict(id=1, file_name="1.jpg", width=224, height=224)],
-        annotations=[
-            dict(id=7, image_id=1, category_id=1, iscrowd=0, bbox=[0, 0, 224, 224])
-        ],
-        categories=[dict(id=1, name="hand")],
-    )
-    path = tmp_path / "freihand.json"
-    path.write_text(json.dumps(content))
-    target = dict(type="FreiHandDataset", ann_file=str(path))
-    (hands,) = MixedDomainDataset("FreiHandDataset", target=target).datasets
-    assert len(hands) == 1 and "segmentation" not in hands.get_data_info(0)
-
-
-def test_empty_domain_is_named(coco):
-    edit_json(coco["ann_file"], lambda content: content["annotations"].clear())
-    with pytest.raises(ValueError, match="annotations.json' has no person"):
-        MixedDomainDataset("MpiiDataset", source=coco)
-    with pytest.raises(ValueError, match="needs a source, a target"):
-        MixedDomainDataset("MpiiDataset")
-
-
-@pytest.mark.parametrize(
-    "share, message",
-    [
-        (dict(ratio=0.0), r"ratio must be in \(0, 1\]"),
-        (dict(ratio=1.5), r"ratio must be in \(0, 1\]"),
-        (dict(count=11), "count must be from 1 to 10"),
-        (dict(count=10), "takes all 10 images"),
-        (dict(), "a ratio or a count"),
-        (dict(ratio=0.5, count=2), "a ratio or a count"),
-    ],
-)
-def test_impossible_shares(coco, mpii, share, message):
-    with pytest.raises(ValueError, match=message):
-        MixedDomainDataset("MpiiDataset", coco, mpii, share)
-
-
-def test_wrong_arguments(coco, mpii):
-    with pytest.raises(ValueError, match="there is no target"):
-        MixedDomainDataset("MpiiDataset", coco, labeled_target=dict(ratio=0.5))
-    with pytest.raises(ValueError, match="'source' has a pipeline"):
-        MixedDomainDataset("MpiiDataset", dict(coco, pipeline=TRAIN_PIPELINE))
-    with pytest.raises(ValueError, match="NoDataset"):
-        MixedDomainDataset("NoDataset", coco)
-    with pytest.raises(ValueError, match="joint 'left_tail'"):
-        MixedDomainDataset(
-            "MpiiDataset", dict(coco, joint_map=dict(pelvis="left_tail"))
-        )
-
-
 def test_same_joints_are_left_alone(tmp_path, coco):
     del coco["joint_map"]
     info = MixedDomainDataset("CocoDataset", source=coco)[0]
@@ -237,123 +107,241 @@ def test_same_joints_are_left_alone(tmp_path, coco):
     assert coco == coco_config(tmp_path / "coco")
 
 
-def boxes_of(dataset: MixedDomainDataset, domain: str) -> dict:
-    """Box, center and scale of each person of a domain, by image."""
-    found = {}
-    for i in range(len(dataset)):
-        if dataset.domain_of(i) == domain:
-            info = dataset[i]
-            rest = [info[key] for key in ("bbox_center", "bbox_scale") if key in info]
-            found[info["img_id"]] = np.concatenate([info["bbox"], *rest], axis=1)[0]
-    return found
+def test_joint_outside_of_the_image_has_weight_0(coco):
+    edit_json(coco["ann_file"], third(keypoints=joints(j16=(500, 40, 2))))
+    pipeline = [t for t in TRAIN_PIPELINE if not t["type"].startswith("Random")]
+    dataset = MixedDomainDataset("MpiiDataset", coco, pipeline=pipeline)
+    weights = dataset[2]["data_samples"].gt_instance_labels.keypoint_weights[0]
+    expected = dict(zip(MPII_LIMBS, np.array(COCO_LIMBS) != 16, strict=True))
+    assert {k: bool(weights[k]) for k in MPII_LIMBS} == expected
 
 
-def test_box_jitter_moves_the_boxes_of_the_unlabeled_domain_alone(coco, mpii):
-    jitter = dict(shift=0.1, scale=0.2)
+def test_each_target_annotation_is_in_one_domain_or_left_out_of_one(coco, mpii):
+    def change(content):
+        for index in (0, 1, 2, 3):
+            extra = dict(content["annotations"][index], id=index, iscrowd=index % 2)
+            content["annotations"].append(extra)
+        for annotation in content["annotations"][6:]:
+            annotation.update(keypoints=[0] * 51)
 
-    def narrow(content):
-        for annotation in content["annotations"]:
-            annotation["bbox"] = [20.0, 8.0, 24.0, 64.0]
-
-    edit_json(coco["ann_file"], narrow)
-    for target in (coco, mpii):
-        exact = boxes_of(
-            MixedDomainDataset("MpiiDataset", target=target), "target_unlabeled"
-        )
-        jittered = dict(target, box_jitter=jitter)
-        dataset = MixedDomainDataset("MpiiDataset", target=jittered)
-        moved = boxes_of(dataset, "target_unlabeled")
-        again = MixedDomainDataset("MpiiDataset", target=jittered)
-        other = MixedDomainDataset(
-            "MpiiDataset", target=dict(target, box_jitter=dict(jitter, seed=1))
-        )
-        assert moved.keys() == exact.keys()
-        shifts, factors = [], []
-        for image, box in moved.items():
-            np.testing.assert_array_equal(
-                box, boxes_of(again, "target_unlabeled")[image]
-            )
-            assert not np.allclose(box, boxes_of(other, "target_unlabeled")[image])
-            size, new = exact[image][2:4] - exact[image][:2], box[2:4] - box[:2]
-            shift = (box[:2] + box[2:4] - exact[image][:2] - exact[image][2:4]) / 2
-            np.testing.assert_allclose(*(new / size), rtol=1e-4)  # one factor
-            shifts.append(shift / size)
-            factors.append((new / size)[0])
-            if len(box) > 4:  # MMPose reads the center and scale of MPII
-                np.testing.assert_allclose(box[4:6] - exact[image][4:6], shift, 1e-3)
-                np.testing.assert_allclose(box[6:] / exact[image][6:], new / size, 1e-4)
-        assert 0.03 < np.abs(shifts).max() <= 0.1 + 1e-6
-        assert 1 / 1.2 - 1e-6 <= min(factors) < 0.98 < 1.02 < max(factors) <= 1.2 + 1e-6
-
-        ssda = MixedDomainDataset(
-            "MpiiDataset", target=jittered, labeled_target=dict(count=2)
-        )
-        labeled = boxes_of(ssda, "target_labeled")
-        assert len(labeled) == 2
-        for image, box in labeled.items():
-            np.testing.assert_array_equal(box, exact[image])
-        for image, box in boxes_of(ssda, "target_unlabeled").items():
-            np.testing.assert_array_equal(box, moved[image])
+    edit_json(coco["ann_file"], change)
+    dataset = MixedDomainDataset("MpiiDataset", mpii, coco, dict(count=3))
+    sizes = dict(zip(dataset.domains, dataset.lens, strict=True))
+    targets = ("target_labeled", "target_unlabeled")
+    assert sum(sizes[d] + len(dataset.left_out[d]) for d in targets) == 10
+    for domain, part in zip(dataset.domains[1:], dataset.datasets[1:], strict=True):
+        images = {part.get_data_info(i)["img_id"] for i in range(len(part))}
+        assert {a.img_id for a in dataset.left_out[domain]} <= images
 
 
-def detections(coco: dict, **changes) -> list:
-    """One detection in each image, five pixels from the annotated box, and two more."""
-    images = json.loads(Path(coco["ann_file"]).read_text())["images"]
-    found = [
-        dict(image_id=image["id"], category_id=1, bbox=[13, 13, 50, 60], score=0.9)
-        for image in images
-    ]
-    return [*found, dict(found[0], score=0.2), dict(found[0], category_id=3)]
+def test_left_out_are_in_the_log(coco, tmp_path):
+    def change(content):
+        for index in range(3):
+            content["annotations"][index]["iscrowd"] = 1
+        content["annotations"][3]["bbox"] = [0, 0, 0, 0]
+
+    edit_json(coco["ann_file"], change)
+    log = tmp_path / "log"
+    MMLogger.get_instance("left_out", log_file=str(log), log_level="DEBUG")
+    MixedDomainDataset("MpiiDataset", source=coco)
+    text = log.read_text()
+    assert (
+        "domain source: 2 people; left out 4: 3 of a crowd (10, 20, 30), 1 with a box "
+        "of no area in the image (40)"
+    ) in text
 
 
-def test_detections_stand_in_for_the_boxes_of_the_unlabeled_domain(tmp_path, coco):
-    path = tmp_path / "detections.json"
-    path.write_text(json.dumps(detections(coco)))
-    target = dict(coco, bbox_file=str(path))
-    dataset = MixedDomainDataset("MpiiDataset", target=target, pipeline=TRAIN_PIPELINE)
-    assert dataset.lens == [7]
-    assert "gt_fields" not in dataset[0]["data_samples"]
-    plain = MixedDomainDataset("MpiiDataset", target=target)
-    np.testing.assert_array_equal(plain[0]["bbox"], [[13, 13, 63, 73]])
-    strong = dict(target, filter_cfg=dict(bbox_score_thr=0.5))
-    assert MixedDomainDataset("MpiiDataset", target=strong).lens == [6]
+def test_pipeline_that_gives_nothing_is_an_error(coco):
+    """MMEngine would silently use another sample instead."""
+    dataset = MixedDomainDataset("MpiiDataset", coco, pipeline=[lambda results: None])
+    with pytest.raises(RuntimeError, match="annotation 30 .*'source'.*returned None"):
+        dataset[2]
 
-    # Labels are of the annotated people, and no image is in both domains.
-    ssda = MixedDomainDataset(
-        "MpiiDataset", target=strong, labeled_target=dict(count=2)
+
+# Part labels and pseudo-labels
+
+
+def build(pseudo_file=None, threshold=0.0, pipeline=(), **kwargs):
+    pseudo = dict(ann_file=pseudo_file, threshold=threshold) if pseudo_file else None
+    return MixedDomainDataset(
+        "MpiiDataset", pseudo_target=pseudo, pipeline=pipeline, **kwargs
     )
-    assert ssda.lens == [2, 4]
-    labeled = boxes_of(ssda, "target_labeled")
-    for box in labeled.values():
-        np.testing.assert_array_equal(box, [8, 8, 72, 72])
-    assert not labeled.keys() & boxes_of(ssda, "target_unlabeled").keys()
 
-    # The annotation file needs images only.
-    edit_json(coco["ann_file"], lambda content: content.update(annotations=[]))
-    assert MixedDomainDataset("MpiiDataset", target=strong).lens == [6]
+
+def test_no_transform_sees_the_positions_of_parts(coco):
+    """What a transform could see of them, at any time."""
+    seen = []
+
+    def look(results: dict) -> None:
+        seen.append(results["keypoints"].copy())
+        seen.append(results["keypoints_visible"].copy())
+
+    dataset = build(target=dict(coco, labels="parts"), pipeline=[look])
+    with pytest.raises(RuntimeError, match="returned None"):
+        dataset.prepare_data(0)
+    assert all((values == 0).all() for values in seen)
+    raw = dataset.datasets[0].get_data_info(0)
+    assert (raw["keypoints"] == 0).all() and set(raw["keypoints_visible"].flat) == {1}
+
+
+def test_parts_need_to_know_the_flip(coco):
+    pipeline = [*TRAIN_PIPELINE[:-1], dict(type="PackPoseInputs", meta_keys=("id",))]
+    dataset = build(target=dict(coco, labels="parts"), pipeline=pipeline)
+    with pytest.raises(ValueError, match="'flip' in `meta_keys`"):
+        dataset[0]
+
+
+def test_pseudo_labels_take_the_place_of_the_labels(coco, mpii, write_pseudo):
+    labels, path = write_pseudo(10, 30, 40)  # ids of COCO-format people
+    dataset = build(path, threshold=0.5, source=mpii, target=coco)
+    assert dict(zip(dataset.domains, dataset.lens, strict=True)) == dict(
+        source=10, target_pseudo=3, target_unlabeled=3
+    )
+    ids = dataset.metainfo["keypoint_name2id"]
+    columns = [ids[name] for name in labels.joints]
+    for i in range(3):
+        info = dataset.get_data_info(10 + i)
+        assert info["id"] == labels.ids[i]
+        np.testing.assert_allclose(
+            info["keypoints"][0, columns], labels.keypoints[i], rtol=1e-6
+        )
+        visible = np.zeros(16)
+        visible[columns] = labels.confidence[i] >= 0.5
+        np.testing.assert_array_equal(info["keypoints_visible"][0], visible)
+    rest = {dataset.get_data_info(13 + i)["id"] for i in range(3)}
+    assert rest == {20, 50, 60}
+
+
+def test_pseudo_samples_are_packed_and_the_others_unlabeled(mpii, write_pseudo):
+    _, path = write_pseudo(0, 4, 7)
+    dataset = build(path, target=mpii, pipeline=TRAIN_PIPELINE)
+    for i in range(len(dataset)):
+        sample = dataset[i]["data_samples"]
+        assert ("gt_fields" in sample) == (sample.domain == "target_pseudo")
+    weights = dataset[0]["data_samples"].gt_instance_labels.keypoint_weights
+    assert isinstance(weights, torch.Tensor) and 0 < weights.sum() <= 3
+
+
+def test_all_people_with_pseudo_labels_leave_no_unlabeled_domain(coco, write_pseudo):
+    _, path = write_pseudo(10, 20, 30, 40, 50, 60)
+    assert build(path, target=coco).domains == ["target_pseudo"]
+
+
+def test_labels_are_better_than_pseudo_labels(coco, write_pseudo):
+    _, path = write_pseudo(10, 20, 30, 40, 50)
+    dataset = build(path, target=coco, labeled_target=dict(count=2))
+    ids = {
+        name: {part.get_data_info(i)["id"] for i in range(len(part))}
+        for name, part in zip(dataset.domains, dataset.datasets, strict=True)
+    }
+    assert ids["target_pseudo"] == {10, 20, 30, 40, 50} - ids["target_labeled"]
+    assert ids.get("target_unlabeled", set()) == {60} - ids["target_labeled"]
+
+
+# Errors
+
+
+DATASETS = {
+    # arguments that are changed: (where, changes), error and what it says
+    "no such file": ("source", dict(ann_file="/no/a.json"), "/no/a.json.*'source'"),
+    "no such folder": (
+        "source",
+        dict(data_prefix=dict(img="/no")),
+        "'/no/000001.png' of annotation 10 .*'source'.*data_prefix",
+    ),
+    "no such class": ("source", dict(type="CocoDatset"), "'source'.*CocoDatset"),
+    "no class": ("target", dict(type=None), "'target_unlabeled'"),
+    "no such argument": ("source", dict(anfile="a"), "'source'.*anfile"),
+    "no dataset": ("target", 3, "'target_unlabeled' must be"),
+    "a dataset without joints": (
+        "source",
+        dict(type="CombinedDataset", metainfo=dict(), datasets=[]),
+        "'source'",
+    ),
+    "not one person a sample": ("source", dict(data_mode="bottomup"), "'topdown'"),
+    "the class of another file": (
+        "source",
+        dict(type="MpiiDataset"),
+        "annotations.json': must be a list",
+    ),
+    "the class of another joint count": (
+        "target",
+        dict(type="LspDataset"),
+        "annotations.json'",
+    ),
+    "a pipeline of its own": ("source", dict(pipeline=TRAIN_PIPELINE), "a pipeline"),
+    "map of an unknown joint": (
+        "source",
+        dict(joint_map=dict(pelvis="left_tail")),
+        "joint 'left_tail', which the definition 'coco'",
+    ),
+    "map to an unknown joint": (
+        "source",
+        dict(joint_map=dict(tail="nose")),
+        "joint 'tail', which the definition 'mpii'",
+    ),
+    "map of three joints": (
+        "source",
+        dict(joint_map=dict(pelvis=("nose", "nose", "nose"))),
+        "'pelvis'. must be one joint or two",
+    ),
+    "map that is none": ("source", dict(joint_map=3), "joint_map must map"),
+    "no such joints": ("joints", "Mpii", "joints='Mpii' is not a registered"),
+    "joints of a file": ("joints", "../a.py", "joints='../a.py' is not a registered"),
+    "joints of nothing": ("joints", dict(), "joints={} is not a registered"),
+    "joints that are none": ("joints", 16, "joints=16 is not a registered"),
+    "a ratio above 1": ("labeled_target", dict(ratio=1.5), r"must be in \(0, 1\]"),
+    "a ratio of text": ("labeled_target", dict(ratio="5%"), "ratio must be a num"),
+    "a count of all": ("labeled_target", dict(count=10), "takes all 10 images"),
+    "a seed below 0": ("labeled_target", dict(count=1, seed=-1), "seed must be in"),
+    "a share of something": ("labeled_target", dict(share=0.5), "a ratio or a count"),
+    "a number for a share": ("labeled_target", 0.5, "a ratio or a count"),
+    "no such transform": (
+        "pipeline",
+        [dict(type="LoadImage"), dict(type="Flip")],
+        r"pipeline\[1\] cannot be built .*Flip",
+    ),
+    "no such argument of a transform": (
+        "pipeline",
+        [dict(type="LoadImage", color="red")],
+        r"pipeline\[0\] cannot be built .*color",
+    ),
+    "no list of transforms": ("pipeline", None, "pipeline must be a list"),
+}
+
+
+@pytest.mark.parametrize("where, changes, message", DATASETS.values(), ids=DATASETS)
+def test_dataset_config_is_refused(coco, mpii, where, changes, message):
+    arguments = dict(
+        joints="MpiiDataset", source=coco, target=mpii, pipeline=TRAIN_PIPELINE
+    )
+    if where in ("source", "target") and isinstance(changes, dict):
+        changes = {**arguments[where], **changes}
+    arguments[where] = changes
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
+        MixedDomainDataset(**arguments)
+    assert (error.type is FileNotFoundError) == ("/no" in message)
 
 
 @pytest.mark.parametrize(
-    "content, message",
+    "share, message",
     [
-        ("{", "detections.json"),
-        ("{}", "must be a list of detections"),
-        ('[{"image_id": 1, "category_id": 1, "score": 1}]', "detection 0 has no"),
-        (
-            '[{"image_id": 77, "category_id": 1, "score": 1, "bbox": [1, 2, 3, 4]}]',
-            "detection 0 has image_id=77",
-        ),
-        (
-            '[{"image_id": 1, "category_id": 1, "score": 1, "bbox": [1, 2, 0, 4]}]',
-            "no person that can be used: 1 with a box of no area",
-        ),
+        (dict(ratio=0.0), r"ratio must be in \(0, 1\]"),
+        (dict(count=11), "count must be from 1 to 10"),
+        (dict(), "a ratio or a count"),
+        (dict(ratio=0.5, count=2), "a ratio or a count"),
     ],
 )
-def test_bad_detections_are_named(tmp_path, coco, content, message):
-    path = tmp_path / "detections.json"
-    path.write_text(content)
-    with pytest.raises(AnnotationError, match=message):
-        MixedDomainDataset("MpiiDataset", target=dict(coco, bbox_file=str(path)))
+def test_impossible_shares(coco, mpii, share, message):
+    with pytest.raises(ValueError, match=message):
+        MixedDomainDataset("MpiiDataset", coco, mpii, share)
+
+
+def test_wrong_arguments(coco):
+    with pytest.raises(ValueError, match="needs a source, a target"):
+        MixedDomainDataset("MpiiDataset")
+    with pytest.raises(ValueError, match="there is no target"):
+        MixedDomainDataset("MpiiDataset", coco, labeled_target=dict(ratio=0.5))
 
 
 def test_bad_boxes_of_a_config_are_named(tmp_path, coco, mpii):
@@ -372,20 +360,24 @@ def test_bad_boxes_of_a_config_are_named(tmp_path, coco, mpii):
         MixedDomainDataset("MpiiDataset", target=dict(coco, box_jitter=dict(size=1)))
 
 
-@pytest.mark.parametrize("source, warns", [("keypoints", True), ("mask", False)])
-def test_boxes_made_from_labels_are_warned_of(coco, monkeypatch, source, warns):
-    warnings = []
-    monkeypatch.setattr(
-        people, "print_log", lambda message, logger, level: warnings.append(message)
-    )
-    edit_json(coco["ann_file"], lambda c: c.update(info=dict(bbox_source=source)))
-    MixedDomainDataset("MpiiDataset", source=coco)
-    assert not warnings  # labels may be used there
-    MixedDomainDataset("MpiiDataset", target=coco)
-    MixedDomainDataset("MpiiDataset", target=dict(coco, box_jitter=dict(shift=0.3)))
-    if not warns:
-        assert not warnings
-        return
-    exact, jittered = warnings
-    assert "computed from the joints" in exact and "box_jitter=dict()" in exact
-    assert "computed from the joints" in jittered and "up to 0.3" in jittered
+@pytest.mark.parametrize(
+    "kwargs, message",
+    [
+        (dict(source=dict(labels="none")), "`labels` of 'source'.*'none'"),
+        (dict(target=dict(labels="keypoints")), "`labels` of 'target_unlabeled'"),
+    ],
+)
+def test_levels_that_a_domain_cannot_have(coco, kwargs, message):
+    kwargs = {domain: dict(coco, **cfg) for domain, cfg in kwargs.items()}
+    with pytest.raises(ValueError, match=message):
+        build(**kwargs)
+
+
+def test_missing_file_and_missing_target_of_pseudo_labels(
+    coco, mpii, tmp_path, write_pseudo
+):
+    with pytest.raises(FileNotFoundError, match="pseudo_label.py writes one"):
+        build(str(tmp_path / "none.json"), target=coco)
+    _, path = write_pseudo(10)
+    with pytest.raises(ValueError, match="no unlabeled target"):
+        build(path, source=coco)

@@ -18,7 +18,8 @@ def make(counts=COUNTS, seed=0, epoch=0, rank=0, world_size=1, shuffle=True, **k
     sampler = DefaultSampler(dataset, shuffle=shuffle, seed=seed)
     sampler.rank, sampler.world_size = rank, world_size
     sampler.set_epoch(epoch)
-    kwargs.setdefault("batch_size", sum(counts.values()))
+    if "batch_size" not in kwargs:
+        kwargs["batch_size"] = sum(counts.values())
     return MixedDomainBatchSampler(sampler, samples_per_domain=counts, **kwargs)
 
 
@@ -113,17 +114,40 @@ def test_without_shuffling():
     assert by_domain(next(iter(make(shuffle=False))))[0] == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize(
-    "kwargs, message",
-    [
-        (dict(batch_size=9), "batches of 10, but .* batch_size is 9"),
-        (dict(counts=dict(source=4)), "each domain of the dataset"),
-        (dict(counts=dict(COUNTS, moon=1)), "each domain of the dataset"),
-        (dict(counts=dict(COUNTS, source=-1)), "number of samples"),
-        (dict(epoch_domain="moon"), "epoch_domain='moon'"),
-    ],
-)
-def test_counts_that_do_not_fit(kwargs, message):
+def test_a_domain_with_no_samples_is_not_used():
+    counts = dict(source=2, target_labeled=1, target_unlabeled=0)
+    sampler = make(counts)
+    assert len(sampler) == 5
+    for batch in sampler:
+        assert [len(part) for part in by_domain(batch)] == [2, 1, 0]
+
+
+REFUSED = {
+    # arguments, what the error says
+    "a missing domain": (
+        dict(counts=dict(target_labeled=4)),
+        "each domain of the dataset, which has .'source', 'target_l.*', 'target_unl",
+    ),
+    "an unknown domain": (dict(counts=dict(COUNTS, moon=1)), "of each domain"),
+    "none of a domain": (
+        dict(counts=dict(COUNTS, source=-1)),
+        "source.: -1, .*number of samples",
+    ),
+    "a half of a sample": (
+        dict(counts=dict(source=4.5, target_labeled=1.5, target_unlabeled=4)),
+        "number of samples",
+    ),
+    "a count of text": (
+        dict(counts=dict(COUNTS, source="4"), batch_size=10),
+        "number of samples",
+    ),
+    "another sum": (dict(batch_size=9), "batches of 10, but .* batch_size is 9"),
+    "an epoch of an unknown domain": (dict(epoch_domain="moon"), "epoch_domain='moon'"),
+}
+
+
+@pytest.mark.parametrize("kwargs, message", REFUSED.values(), ids=REFUSED)
+def test_sampler_config_is_refused(kwargs, message):
     with pytest.raises(ValueError, match=message):
         make(**kwargs)
 

@@ -78,7 +78,7 @@ def test_a_damaged_one_is_told_and_the_one_before_taken(
     assert told[1] == f"resuming from {before}"
 
 
-def test_a_training_does_not_start_anew_over_damaged_checkpoints(tmp_path, write):
+def test_a_run_does_not_start_anew_over_damaged_checkpoints(tmp_path, write):
     for name in ("epoch_1.pth", "epoch_2.pth"):
         write(name)
         (tmp_path / name).write_bytes(b"not a checkpoint")

@@ -80,7 +80,7 @@ def test_mpii_pck_with_the_head(people):
     assert metrics["Head PCK"] == pytest.approx(stock["Head PCK"])
 
 
-def test_pck_is_normalised_by_the_longer_side(people):
+def test_pck_is_normalized_by_the_longer_side(people):
     samples = [sample(p[:14] + 1, g[:14], v[:14]) for p, g, v in people]
     joints = ["right_ankle", "left_ankle", "right_knee"]
     metrics = evaluate(SharedJointsPCK(joints=joints, thr=0.1), "LspDataset", samples)

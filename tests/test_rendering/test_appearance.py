@@ -48,7 +48,7 @@ def render(body, joints, clothes, azimuth=0.0):
 
 
 def color_share(layer, material):
-    """Share of the person that has exactly the colour of a material."""
+    """Share of the person that has exactly the color of a material."""
     same = np.abs(layer.color - np.float32(material.color)).max(axis=2) < 1e-4
     return (same & (layer.alpha > 0.99)).sum() / layer.alpha.sum()
 

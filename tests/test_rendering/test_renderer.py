@@ -50,12 +50,12 @@ def capsule(start, end, radius0, radius1, flatness=1.0):
     return distance
 
 
-def assert_same_solid(layer, expected, differing_pixels, metres):
+def assert_same_solid(layer, expected, differing_pixels, meters):
     drawn = np.isfinite(layer.depth)
     both = drawn & np.isfinite(expected)
     assert (drawn ^ np.isfinite(expected)).sum() <= differing_pixels
     error = np.abs(layer.depth[both] - FAR - expected[both])
-    assert np.percentile(error, 98) < metres, np.percentile(error, 98)
+    assert np.percentile(error, 98) < meters, np.percentile(error, 98)
 
 
 @pytest.mark.parametrize(
@@ -71,21 +71,21 @@ def assert_same_solid(layer, expected, differing_pixels, metres):
 def test_capsule_is_what_rays_hit(start, end):
     layer = render(Limb(point(*start), point(*end), (0.2,), RED))
     expected = march(capsule(np.array(start), np.array(end), 0.2, 0.2))
-    assert_same_solid(layer, expected, differing_pixels=12, metres=0.04)
+    assert_same_solid(layer, expected, differing_pixels=12, meters=0.04)
 
 
 def test_tapered_capsule_is_what_rays_hit():
     start, end = np.array((-0.6, -0.4, 0.0)), np.array((0.5, 0.5, 0.2))
     layer = render(Limb(point(*start), point(*end), (0.25, 0.15), RED))
     expected = march(capsule(start, end, 0.25, 0.15))
-    assert_same_solid(layer, expected, differing_pixels=30, metres=0.04)
+    assert_same_solid(layer, expected, differing_pixels=30, meters=0.04)
 
 
 def test_flat_limb_is_what_rays_hit():
     start, end = np.array((0.0, -0.5, 0.0)), np.array((0.0, 0.5, 0.0))
     limb = Limb(point(*start), point(*end), (0.4,), RED, 0.5, np.array([1.0, 0, 0]))
     expected = march(capsule(start, end, 0.4, 0.4, flatness=0.5))
-    assert_same_solid(render(limb), expected, differing_pixels=12, metres=0.04)
+    assert_same_solid(render(limb), expected, differing_pixels=12, meters=0.04)
 
 
 def test_flat_limb_seen_from_its_side_is_narrow():
@@ -130,7 +130,7 @@ def test_supersampling_gives_coverage_at_edges():
     length = np.hypot(1.1, 0.9)
     area = (0.4 * length + np.pi * 0.2**2) * 40**2
     assert layer.alpha.sum() == pytest.approx(area, rel=0.01)
-    # Premultiplied: the limb's own colour at its edges, in front of anything.
+    # Premultiplied: the limb's own color at its edges, in front of anything.
     assert layer.over(np.ones((SIZE, SIZE, 3)))[..., 2].max() <= 1.1 + 1e-6
 
 

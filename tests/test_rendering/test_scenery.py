@@ -67,7 +67,7 @@ def test_floor_ends_so_far_behind_the_person(roll, azimuth):
     assert mask[far[1], far[0]] == 0
 
 
-def test_bare_scene_is_one_colour():
+def test_bare_scene_is_one_color():
     image = sample_backdrop(rng(), BARE, SIZE, floor_mask(camera(), SIZE, 1.0))
     assert image.shape == (SIZE, SIZE, 3)
     assert np.ptp(image, axis=(0, 1)).max() < 1e-6
@@ -155,10 +155,10 @@ def test_quiet_sensor_only_rounds():
 
 
 def test_sensor_has_the_noise_gain_and_gamma_it_is_told_to():
-    grey = np.full((SIZE, SIZE, 3), 0.4, np.float32)
+    gray = np.full((SIZE, SIZE, 3), 0.4, np.float32)
 
     def exposed(**change):
-        return expose(rng(), replace(QUIET, **change), grey) / 255
+        return expose(rng(), replace(QUIET, **change), gray) / 255
 
     assert exposed(noise=(0.05, 0.05)).std() == pytest.approx(0.05, rel=0.03)
     assert exposed(gain=(1.5, 1.5)).mean() == pytest.approx(0.6, abs=0.003)
@@ -200,7 +200,7 @@ def test_blur_is_relative_to_the_size():
     assert spread(320) == pytest.approx(4, rel=0.03)
 
 
-def test_value_noise_is_centred_and_smooth_by_its_coarsest_octave():
+def test_value_noise_is_centered_and_smooth_by_its_coarsest_octave():
     noise = np.concatenate([value_noise(rng(s), SIZE, (6,)) for s in range(30)])
     assert abs(noise.mean()) < 0.05 and 0.2 < noise.std() < 0.7
     fine = value_noise(rng(), SIZE, (48,))

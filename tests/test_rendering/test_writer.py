@@ -103,7 +103,7 @@ def test_coco_dataset_gives_back_joints_boxes_and_pixels(coco, split):
         expected = np.minimum(sample.box, SIZE - 1)  # MMPose clips it
         np.testing.assert_allclose(info["bbox"][0], expected, atol=0.01)
         error = cv2.imread(info["img_path"]).astype(float) - sample.image
-        assert np.abs(error).mean() < 6  # of JPEG, with halved colour resolution
+        assert np.abs(error).mean() < 6  # of JPEG, with halved color resolution
 
 
 def test_coco_tells_hidden_joints_from_visible_ones(coco):

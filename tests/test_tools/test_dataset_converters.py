@@ -187,7 +187,7 @@ def test_surreal_errors_name_the_clip(tmp_path, convert):
     assert "--every must be" in convert("surreal", tmp_path, tmp_path, "--every", "0")
 
 
-def test_lsp_occluded_joints_are_not_labelled(tmp_path, convert, pair):
+def test_lsp_occluded_joints_are_not_labeled(tmp_path, convert, pair):
     joints, occluded = spread(4, 14), np.zeros((4, 14))
     occluded[1, [0, 12]] = 1
     write_lsp(tmp_path / "lsp", joints, occluded)

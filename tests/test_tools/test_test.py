@@ -2,6 +2,7 @@
 
 import pytest
 from mmengine.config import Config
+from tiny_run import UDA, run_config
 
 CONFIG = """
 model = dict(type='Toy', head=dict(loss=dict(type='KeypointMSELoss')))
@@ -80,3 +81,15 @@ def test_wrong_arguments(load_tool, write_config, capsys, options, message):
     with pytest.raises(SystemExit):
         test.parse_args([write_config(CONFIG), *options])
     assert message in capsys.readouterr().err
+
+
+def test_tools_check_checkpoints(load_tool, tmp_path, coco, mpii):
+    config, path = tmp_path / "tiny.py", tmp_path / "some.pth"
+    run_config(tmp_path, coco, mpii, UDA).dump(config)
+    path.touch()
+    for name, arguments, complete in (("train", [], False), ("test", [path], True)):
+        tool = load_tool(name)
+        cfg = tool.make_config(tool.parse_args([str(config), *map(str, arguments)]))
+        hook = cfg.default_hooks.checkpoint_match
+        assert hook.type == "CheckpointMatchHook"
+        assert hook.get("complete", False) is complete

@@ -80,7 +80,7 @@ def test_from_scratch_takes_out_what_loads_weights(make_config):
     assert pretrained_count(cfg) == 0
     assert "init_cfg" not in cfg.model.backbone
     assert cfg.model.backbone.depth == 50
-    # Other initialisations stay.
+    # Other initializations stay.
     assert cfg.model.backbone.stages[1].init_cfg == dict(type="Constant", val=1)
     assert cfg.model.head.init_cfg == [dict(type="Normal", layer="Conv2d")]
 
@@ -288,3 +288,10 @@ def test_train_resume_and_test(load_tool, tmp_path, monkeypatch, write_config):
     expected = inputs @ weights["layer.weight"].T + weights["layer.bias"]
     assert metrics.number == 4
     assert metrics["mean"] == pytest.approx(expected.mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("option", ["--launcher=mpich", "--interval=often"])
+def test_option_is_refused(load_tool, write_config, capsys, option):
+    with pytest.raises(SystemExit):
+        load_tool("train").parse_args([write_config(CONFIG), option])
+    assert option.partition("=")[2] in capsys.readouterr().err

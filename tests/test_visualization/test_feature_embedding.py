@@ -33,7 +33,7 @@ def same_domain_share(points: dict[str, np.ndarray]) -> float:
     return np.mean(domain == domain[distance.argmin(axis=1)])
 
 
-def test_features_are_those_of_the_normalised_crops(people, monkeypatch):
+def test_features_are_those_of_the_normalized_crops(people, monkeypatch):
     """With a number of images that is not a multiple of the batch size."""
     monkeypatch.setattr(feature_embedding, "BATCH_SIZE", 4)
     model = tiny_model.build()
@@ -78,7 +78,7 @@ def test_bad_features_get_a_clear_error():
         embed_features(dict(a=np.zeros((2, 4))))
 
 
-def test_plot_has_a_panel_for_each_model_and_one_colour_for_each_domain(
+def test_plot_has_a_panel_for_each_model_and_one_color_for_each_domain(
     tmp_path, monkeypatch
 ):
     drawn = []

@@ -64,7 +64,7 @@ def test_joints_are_drawn_where_they_are(tmp_path, people, tiles):
         assert len(points) > 8 and all(changed_at(tile, drawn, points))
 
 
-def test_only_wanted_joints_and_labelled_ones_are_drawn(tmp_path, people, tiles):
+def test_only_wanted_joints_and_labeled_ones_are_drawn(tmp_path, people, tiles):
     draw_paired_predictions({}, people, 1, tmp_path / "x.png", joints=["left_knee"])
     ((tile, drawn, to_tile, person),) = tiles
     ids = people.metainfo["keypoint_name2id"]

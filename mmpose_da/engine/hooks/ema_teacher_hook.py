@@ -4,9 +4,9 @@ from mmengine.dist import all_reduce_params, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
-from torch import nn
 
 from ...models.adaptations import MeanTeacher
+from ...models.pose_estimators import DomainAdaptiveTopdown
 from .unwrap import model_of
 
 
@@ -44,7 +44,7 @@ class EMATeacherHook(Hook):
         if runner.optim_wrapper.should_update():  # not while gradients accumulate
             self.update(model_of(runner))
 
-    def update(self, model: nn.Module) -> None:
+    def update(self, model: DomainAdaptiveTopdown) -> None:
         """Update all teachers of an estimator by one step."""
         for teacher in self._teachers(model):
             teacher.update(model)
@@ -56,6 +56,6 @@ class EMATeacherHook(Hook):
                 )
 
     @staticmethod
-    def _teachers(model: nn.Module) -> list[MeanTeacher]:
+    def _teachers(model: DomainAdaptiveTopdown) -> list[MeanTeacher]:
         adaptations = getattr(model, "adaptations", {})
         return [a for a in adaptations.values() if isinstance(a, MeanTeacher)]

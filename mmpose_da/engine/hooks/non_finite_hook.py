@@ -77,8 +77,8 @@ class NonFiniteHook(Hook):
         self,
         runner: Runner,
         batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: dict | None = None,
+        data_batch: dict,
+        outputs: dict,
     ) -> None:
         if "loss" not in outputs:  # no training, as in AdaBN
             return
@@ -149,7 +149,7 @@ def _mark_gradients(model: nn.Module, inputs: tuple, losses: Any) -> None:
             term.register_hook(lambda gradient: gradient + zero.to(gradient))
 
 
-def _copy(sources: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
+def _copy(sources: list[Tensor], targets: list[Tensor]) -> None:
     if sources:  # PyTorch does not accept empty lists
         torch._foreach_copy_(targets, sources)
 

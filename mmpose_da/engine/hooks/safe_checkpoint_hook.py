@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce_params, get_world_size, is_main_process
@@ -27,7 +28,11 @@ class SafeCheckpointHook(CheckpointHook):
     ``dict(backend='atomic')``.
     """
 
-    def __init__(self, *args, backend_args: dict | None = None, **kwargs) -> None:
+    keep_ckpt_ids: deque[int]
+
+    def __init__(
+        self, *args: Any, backend_args: dict | None = None, **kwargs: Any
+    ) -> None:
         backend_args = backend_args or dict(backend="atomic")
         super().__init__(*args, backend_args=backend_args, **kwargs)
         self._gradients: dict[str, torch.Tensor] = {}
@@ -97,4 +102,8 @@ def _accumulated_gradients(runner: Runner) -> dict[str, torch.Tensor]:
     for parameter in parameters.values():
         if parameter.requires_grad and parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)  # as on the other ranks
-    return {k: p.grad for k, p in parameters.items() if p.requires_grad}
+    return {
+        name: parameter.grad
+        for name, parameter in parameters.items()
+        if parameter.requires_grad and parameter.grad is not None
+    }

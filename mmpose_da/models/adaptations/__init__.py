@@ -1,6 +1,7 @@
 from .base import Adaptation, RampUp
 from .cafa import CAFA
 from .domain_adversarial import DomainAdversarial
+from .domain_feature_alignment import DomainFeatureAlignment
 from .entropy_minimization import EntropyMinimization
 from .feature_alignment import FeatureAlignment
 from .ihta import IHTA
@@ -15,6 +16,7 @@ __all__ = [
     "ISA",
     "Adaptation",
     "DomainAdversarial",
+    "DomainFeatureAlignment",
     "EntropyMinimization",
     "FeatureAlignment",
     "InformationMaximization",

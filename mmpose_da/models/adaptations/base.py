@@ -3,12 +3,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModule
-from torch import Tensor, nn
+from mmpose.models.heads import BaseHead
+from torch import Tensor
 
 from ...structures import GROUPS, DomainBatch
+
+if TYPE_CHECKING:
+    from ..pose_estimators import DomainAdaptiveTopdown, PoseNetwork
 
 
 class Adaptation(BaseModule):
@@ -60,8 +65,7 @@ class Adaptation(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        if not isinstance(weight, Real) or not weight >= 0:
-            raise ValueError(f"weight must be a number >= 0, but is {weight!r}")
+        check_factor("weight", weight)
         self.in_channels = in_channels
         self.metainfo = metainfo
         self.weight = weight
@@ -74,7 +78,7 @@ class Adaptation(BaseModule):
         return () if self.feature == "head" else (self.feature,)
 
     @property
-    def teacher(self) -> nn.Module | None:
+    def teacher(self) -> PoseNetwork | None:
         """A network that can be deployed in place of the student."""
         return None
 
@@ -83,7 +87,7 @@ class Adaptation(BaseModule):
         """Whether the teacher's weights were set, rather than random."""
         return False
 
-    def bind(self, estimator: nn.Module) -> None:
+    def bind(self, estimator: DomainAdaptiveTopdown) -> None:
         """Read what is needed from the estimator, once, when it is built.
 
         By default, nothing is read. Do not keep the estimator: it owns this module.
@@ -106,6 +110,22 @@ class Adaptation(BaseModule):
     def adapt(self, batch: DomainBatch) -> None:
         """Change ``batch.features`` before the head sees them; a no-op by default."""
 
+    def run_head(self, head: BaseHead, feats: Any, batch: DomainBatch) -> Any:
+        """Run the head on the features of all domains.
+
+        By default, this is ``head.forward(feats)``. Only one adaptation of an estimator
+        can do it differently.
+
+        Args:
+            head (BaseHead): The head.
+            feats (Tensor | tuple | list): What the head sees, of all B images.
+            batch (DomainBatch): The batch.
+
+        Returns:
+            Tensor | tuple | list: The raw output of the head, of all B images.
+        """
+        return head.forward(feats)
+
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
         """Return terms by name; those with 'loss' in their name add to the total loss.
 
@@ -127,6 +147,12 @@ class Adaptation(BaseModule):
             name: value * weight if "loss" in name else value
             for name, value in self.loss(batch).items()
         }
+
+
+def check_factor(name: str, value: object) -> None:
+    """Raise a ValueError unless a value is a number >= 0."""
+    if not isinstance(value, Real) or not float(value) >= 0:
+        raise ValueError(f"{name} must be a number >= 0, but is {value!r}")
 
 
 class RampUp:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmpose.registry import MODELS
@@ -34,7 +35,7 @@ class CAFA(FeatureAlignment):
     """
 
     def __init__(
-        self, neck: dict | None = None, exchange_prob: float = 0.5, **kwargs
+        self, neck: dict | None = None, exchange_prob: float = 0.5, **kwargs: Any
     ) -> None:
         super().__init__(feature="exchanged", **kwargs)
         if not 0 <= exchange_prob <= 1:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from numbers import Real
+from typing import Any
 
 import torch
 from mmpose.registry import MODELS
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...structures import SOURCE, DomainBatch
 from ..layers import gradient_reversal
-from .base import Adaptation
+from .base import Adaptation, check_factor
 
 
 @MODELS.register_module()
@@ -42,11 +42,10 @@ class DomainAdversarial(Adaptation):
         discriminator: dict,
         loss: dict | None = None,
         reversal: float = 1.0,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(reversal, Real) or not reversal >= 0:
-            raise ValueError(f"reversal must be a number >= 0, but is {reversal!r}")
+        check_factor("reversal", reversal)
         self.reversal = reversal
         given = dict(in_channels=self.in_channels)
         self.discriminator = MODELS.build({**given, **discriminator})

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from mmpose.registry import MODELS
 from torch import Tensor
 
@@ -10,6 +12,8 @@ from .base import Adaptation
 @MODELS.register_module()
 class EntropyMinimization(Adaptation):
     """Minimizes the entropy of the heatmaps of unlabeled target images.
+
+    Of a head with several planes, such as marginal heatmaps, the sum over the planes.
 
     A regularizer in Xu et al., "Alleviating Human-level Shift", ACM MM 2020,
     Sec. 3.5, Eq. 15, after Grandvalet and Bengio, "Semi-supervised Learning by Entropy
@@ -23,9 +27,10 @@ class EntropyMinimization(Adaptation):
     needs = (TARGET_UNLABELED,)
     reads = ("maps",)
 
-    def __init__(self, loss: dict | None = None, **kwargs) -> None:
+    def __init__(self, loss: dict | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.loss_module = MODELS.build(loss or dict(type="EntropyLoss"))
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
-        return dict(loss=self.loss_module(batch[TARGET_UNLABELED].maps["xy"]))
+        maps = batch[TARGET_UNLABELED].maps.values()
+        return dict(loss=sum(self.loss_module(plane) for plane in maps))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from mmpose.registry import MODELS
 from torch import Tensor
@@ -37,7 +39,7 @@ class FeatureAlignment(Adaptation):
         loss: dict | None = None,
         sample: str = "image",
         max_positions: int = 1024,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if sample not in ("image", "position"):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from mmpose.registry import MODELS
 from mmpose.structures import MultilevelPixelData
@@ -49,7 +51,7 @@ class IHTA(Adaptation):
         head: dict | None = None,
         loss: dict | None = None,
         readout_weight: float = 1.0,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if self.metainfo is None:
@@ -93,12 +95,12 @@ class IHTA(Adaptation):
         if not samples:
             return empty_sum(self.head.readout(topology))
         fields = [sample.gt_fields for sample in samples]
-        weights = [sample.gt_instance_labels.keypoint_weights for sample in samples]
+        labels = [sample.gt_instance_labels.keypoint_weights for sample in samples]
         if isinstance(fields[0], MultilevelPixelData):  # the finest level
             fields = [levels[levels.nlevel - 1] for levels in fields]
-            weights = [levels[-1] for levels in weights]
+            labels = [levels[-1] for levels in labels]
         heatmaps = torch.stack([field.heatmaps for field in fields])
-        weights = torch.cat(weights)
+        weights = torch.cat(labels)
         error = self.head.readout(topology[labeled]) - peak_coordinates(heatmaps)
         return (error.square().sum(-1) * weights).sum() / weights.sum().clamp(min=1)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from mmpose.registry import MODELS
 from torch import Tensor
 
@@ -16,6 +18,8 @@ class InformationMaximization(Adaptation):
     2020. Unlike :class:`EntropyMinimization`, it does not reward finding a joint at the
     same place in every image.
 
+    Of a head with several planes, such as marginal heatmaps, the sum over the planes.
+
     The log shows both parts of the loss, unweighted: ``entropy`` and ``diversity``.
 
     Args:
@@ -26,9 +30,13 @@ class InformationMaximization(Adaptation):
     needs = (TARGET_UNLABELED,)
     reads = ("maps",)
 
-    def __init__(self, loss: dict | None = None, **kwargs) -> None:
+    def __init__(self, loss: dict | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.loss_module = MODELS.build(loss or dict(type="InfoMaxLoss"))
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
-        return self.loss_module(batch[TARGET_UNLABELED].maps["xy"])
+        terms: dict[str, Tensor] = {}
+        for maps in batch[TARGET_UNLABELED].maps.values():
+            for name, value in self.loss_module(maps).items():
+                terms[name] = terms[name] + value if name in terms else value
+        return terms

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from mmpose.registry import MODELS
 from torch import Tensor
 
@@ -27,7 +29,7 @@ class ISA(Adaptation):
     reads = ("maps",)
 
     def __init__(
-        self, compare: str = "heatmap", loss: dict | None = None, **kwargs
+        self, compare: str = "heatmap", loss: dict | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         if compare not in ("heatmap", "feature"):

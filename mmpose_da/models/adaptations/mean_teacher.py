@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.model import MomentumAnnealingEMA
 from mmpose.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...structures import (
@@ -25,6 +26,9 @@ from ..layers import (
 )
 from ..layers.numerics import empty_sum, promote
 from .base import Adaptation
+
+if TYPE_CHECKING:
+    from ..pose_estimators import DomainAdaptiveTopdown, PoseNetwork
 
 
 @MODELS.register_module()
@@ -83,6 +87,9 @@ class MeanTeacher(Adaptation):
 
     needs = (TARGET_UNLABELED,)
 
+    average: MomentumAnnealingEMA
+    stride: Tensor
+
     def __init__(
         self,
         student_view: dict | None = None,
@@ -96,7 +103,7 @@ class MeanTeacher(Adaptation):
         share: float = 1.0,
         occlusion: dict | None = None,
         loss: dict | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if not 0 < momentum < 1:
@@ -117,6 +124,7 @@ class MeanTeacher(Adaptation):
                 "MeanTeacher needs to know left and right joints: set `joints` of the "
                 "estimator"
             )
+        self.flip_indices: Sequence[int] = self.metainfo["flip_indices"]
         self.student_view = MODELS.build(student_view or dict(type="RandomView"))
         self.teacher_view = MODELS.build(teacher_view or dict(type="RandomView"))
         self.momentum, self.gamma = momentum, gamma
@@ -127,7 +135,8 @@ class MeanTeacher(Adaptation):
         self.occlusion = None if occlusion is None else KeypointOcclusion(**occlusion)
         self.loss_module = MODELS.build(loss or dict(type="ConsistencyLoss"))
 
-    def bind(self, estimator: nn.Module) -> None:
+    def bind(self, estimator: DomainAdaptiveTopdown) -> None:
+        assert estimator.head_outputs is not None  # the estimator checks `reads`
         self.average = MomentumAnnealingEMA(
             estimator.student,
             momentum=1 - self.momentum,
@@ -137,12 +146,17 @@ class MeanTeacher(Adaptation):
         self.teacher.test_cfg = estimator.test_cfg  # the same, not a copy
         self.pixels = Pixels(estimator.data_preprocessor)
         self.outputs = estimator.head_outputs
+        if self.pseudo_heatmaps == "warped" and self.outputs.dimensions == 3:
+            raise ValueError(
+                "pseudo_heatmaps='warped' is for 2D heatmaps, and the maps of "
+                f"{type(estimator.head).__name__} have depth; use 'gaussian'"
+            )
         # Image pixels per unit of the head's grid, (x, y).
         scale = torch.tensor(self.outputs.scale)
         self.register_buffer("stride", scale, persistent=False)
 
     @property
-    def teacher(self) -> nn.Module:
+    def teacher(self) -> PoseNetwork:
         return self.average.module
 
     @property
@@ -160,7 +174,7 @@ class MeanTeacher(Adaptation):
                         module.train(mode)
         return self
 
-    def update(self, estimator: nn.Module) -> None:
+    def update(self, estimator: DomainAdaptiveTopdown) -> None:
         """Update the teacher's average; the first update copies the student."""
         first = self.average.steps == 0
         # Look up the tensors again: moving the model to a device replaces them.
@@ -190,10 +204,10 @@ class MeanTeacher(Adaptation):
         points, confidence = self.outputs.points(found)
         matrices, flipped = teacher.to(student)
         matrices = self._between_grids(matrices)
-        flip = flipped, self.metainfo["flip_indices"]
+        flip = flipped, self.flip_indices
         points = swap_joints(warp_points(points, matrices), *flip)
         confidence = swap_joints(confidence, *flip)
-        inside = _is_inside(points, self.outputs.last(found))
+        inside = _is_inside(points[..., :2], self.outputs.last(found))
         taught = self._is_sure(confidence) & inside
         heatmaps = None
         if self.pseudo_heatmaps == "warped":
@@ -203,7 +217,7 @@ class MeanTeacher(Adaptation):
 
         images = student.images
         if self.occlusion is not None:
-            images = self.occlusion(images, points * self.stride, taught)
+            images = self.occlusion(images, points[..., :2] * self.stride, taught)
         images = self.pixels.from_rgb(images).to(crops.dtype)
         batch.images = torch.cat([batch.images[:start], images])
 
@@ -211,13 +225,15 @@ class MeanTeacher(Adaptation):
         part = batch[TARGET_UNLABELED]
         if len(part) == 0:
             return dict(loss=empty_sum(*tensors(part.outputs)))
+        pseudo = part.pseudo
+        assert pseudo is not None  # of `prepare`
         loss = self.outputs.pseudo_loss(
-            part.outputs, part.pseudo, self.sigma, self.loss_module
+            part.outputs, pseudo, self.sigma, self.loss_module
         )
         return dict(
             loss=loss,
-            share=part.pseudo.weights.mean(),
-            confidence=part.pseudo.confidence.mean(),
+            share=pseudo.weights.mean(),
+            confidence=pseudo.confidence.mean(),
         )
 
     def _between_grids(self, matrices: Tensor) -> Tensor:

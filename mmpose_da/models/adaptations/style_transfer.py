@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmpose.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...structures import SOURCE, TARGET_UNLABELED, DomainBatch
 from ..layers import Pixels
 from .base import Adaptation
+
+if TYPE_CHECKING:
+    from ..pose_estimators import DomainAdaptiveTopdown
 
 
 @MODELS.register_module()
@@ -46,7 +50,7 @@ class StyleTransfer(Adaptation):
         share: float = 0.5,
         teacher_share: float = 0.0,
         strength: Sequence[float] = (0.0, 1.0),
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if "weight" in kwargs:
             raise ValueError(
@@ -69,7 +73,7 @@ class StyleTransfer(Adaptation):
             self.needs = (SOURCE, TARGET_UNLABELED)
         self._styled: dict[str, float] = {}
 
-    def bind(self, estimator: nn.Module) -> None:
+    def bind(self, estimator: DomainAdaptiveTopdown) -> None:
         self.pixels = Pixels(estimator.data_preprocessor)
 
     def prepare(self, batch: DomainBatch) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from mmpose.models.heads import (
+    BaseHead,
     CPMHead,
     DSNTHead,
     HeatmapHead,
@@ -19,7 +21,14 @@ from mmpose.models.heads import (
 from torch import Tensor, nn
 
 from ...structures import Pseudo
-from ..layers import gaussian_heatmaps, heatmap_peaks
+from ..layers import (
+    gaussian_heatmaps,
+    heatmap_peaks,
+    marginal_gaussians,
+    soft_argmax,
+    spatial_softmax,
+)
+from .marginal_heatmap_head import MarginalHeatmapHead, by_plane, stages_of
 
 
 class HeadOutputs(ABC):
@@ -29,13 +38,15 @@ class HeadOutputs(ABC):
     of the input's width and height. :attr:`scale` converts them to input pixels.
 
     Args:
-        head (nn.Module): A head with a decoder. It is not modified.
+        head (BaseHead): A head with a decoder. It is not modified.
     """
 
     #: Whether the output has a 2D heatmap for every joint.
     has_maps = False
+    #: Number of coordinates of a point.
+    dimensions = 2
 
-    def __init__(self, head: nn.Module) -> None:
+    def __init__(self, head: BaseHead) -> None:
         self.head = head
 
     @property
@@ -43,25 +54,26 @@ class HeadOutputs(ABC):
     def scale(self) -> tuple[float, float]:
         """Input pixels per grid unit, in x and y."""
 
-    def maps(self, outputs: object) -> dict[str, Tensor]:
+    def maps(self, outputs: Any) -> dict[str, Tensor]:
         """Return heatmaps (B, K, h, w) by plane, ``'xy'`` for a 2D head, if any."""
         return {}
 
     @abstractmethod
-    def last(self, outputs: object) -> tuple[float, float]:
+    def last(self, outputs: Any) -> tuple[float, float]:
         """Return the largest x and y of a point inside the input, in grid units."""
 
     @abstractmethod
-    def points(self, outputs: object) -> tuple[Tensor, Tensor]:
+    def points(self, outputs: Any) -> tuple[Tensor, Tensor]:
         """Read the joints from an output.
 
         Returns:
-            tuple[Tensor, Tensor]: Points (B, K, 2), x first, and confidence (B, K).
+            tuple[Tensor, Tensor]: Points (B, K, 2), x first, or (B, K, 3) with a depth
+            relative to the root in the same unit, and confidence (B, K).
         """
 
     @abstractmethod
     def pseudo_loss(
-        self, outputs: object, pseudo: Pseudo, sigma: float, loss: nn.Module
+        self, outputs: Any, pseudo: Pseudo, sigma: float, loss: nn.Module
     ) -> Tensor:
         """Compute the loss of an output on pseudo-labels.
 
@@ -124,7 +136,7 @@ class SimCCOutputs(HeadOutputs):
     The confidence is the lower of the two peaks, as in MMPose.
     """
 
-    def __init__(self, head: nn.Module) -> None:
+    def __init__(self, head: BaseHead) -> None:
         super().__init__(head)
         if head.decoder.smoothing_type != "gaussian":
             raise ValueError(
@@ -168,11 +180,8 @@ class SimCCOutputs(HeadOutputs):
         return self.head.loss_module(outputs, targets, pseudo.weights)
 
 
-class CoordinateOutputs(HeadOutputs):
-    """Coordinates (B, K, 2) as fractions of the input's width and height.
-
-    They have no confidence: all joints count as equally confident.
-    """
+class NormalizedOutputs(HeadOutputs):
+    """Coordinates as fractions of the input's width and height."""
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -183,6 +192,13 @@ class CoordinateOutputs(HeadOutputs):
     def last(self, outputs: object) -> tuple[float, float]:
         width, height = self.scale
         return (width - 1) / width, (height - 1) / height
+
+
+class CoordinateOutputs(NormalizedOutputs):
+    """Coordinates (B, K, 2).
+
+    They have no confidence: all joints count as equally confident.
+    """
 
     def points(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
         return outputs[..., :2], torch.ones_like(outputs[..., 0])
@@ -213,7 +229,7 @@ class RLEOutputs(CoordinateOutputs):
         )
 
 
-class IntegralOutputs(CoordinateOutputs):
+class IntegralOutputs(NormalizedOutputs):
     """Coordinates computed as the mean of a heatmap (Sun et al., ECCV 2018).
 
     The confidence is the heatmap's peak, which is high if the heatmap is narrow.
@@ -253,8 +269,56 @@ class DSNTOutputs(IntegralOutputs):
         return sum(terms)
 
 
+class MarginalOutputs(HeadOutputs):
+    """Marginal heatmaps of 3D joints, of one stage or a list of several.
+
+    Points (B, K, 3) are in input pixels, z relative to the root. The maps are logits,
+    by plane. The confidence is the head's score. All stages are taught.
+    """
+
+    has_maps = True
+    dimensions = 3
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        return 1.0, 1.0
+
+    def maps(self, outputs: tuple | list) -> dict[str, Tensor]:
+        return by_plane(stages_of(outputs)[-1])
+
+    def last(self, outputs: object) -> tuple[float, float]:
+        width, height = self.head.decoder.input_size
+        return width - 1, height - 1
+
+    def points(self, outputs: tuple | list) -> tuple[Tensor, Tensor]:
+        maps = {k: spatial_softmax(v) for k, v in self.maps(outputs).items()}
+        center, half = self._space(maps["xy"])
+        return soft_argmax(maps) * half + center, self.head.scores(maps)
+
+    def pseudo_loss(
+        self, outputs: tuple | list, pseudo: Pseudo, sigma: float, loss: nn.Module
+    ) -> Tensor:
+        center, half = self._space(pseudo.points)
+        targets = marginal_gaussians(
+            (pseudo.points - center) / half,
+            self.head.decoder.heatmap_size,
+            self.head.decoder.sigma,
+        )
+        weights = pseudo.weights, torch.ones_like(pseudo.weights)
+        return sum(
+            self.head.loss_module(by_plane(stage), targets, *weights)
+            for stage in stages_of(outputs)
+        )
+
+    def _space(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the center and the half extent of the grid in input pixels (3,)."""
+        codec = self.head.decoder
+        return like.new_tensor(codec.center), like.new_tensor(codec.half)
+
+
 #: Head classes and the class that reads them, the most specific first.
-KINDS = (
+KINDS: tuple[tuple[type | tuple[type, ...], type[HeadOutputs]], ...] = (
+    (MarginalHeatmapHead, MarginalOutputs),
     (DSNTHead, DSNTOutputs),
     (IntegralRegressionHead, IntegralOutputs),
     (RLEHead, RLEOutputs),
@@ -264,7 +328,7 @@ KINDS = (
 )
 
 
-def head_outputs(head: nn.Module) -> HeadOutputs | None:
+def head_outputs(head: BaseHead) -> HeadOutputs | None:
     """Return the reader of a head's output, or None for an unsupported head."""
     for heads, kind in KINDS:
         if isinstance(head, heads) and getattr(head, "decoder", None) is not None:

@@ -114,6 +114,7 @@ class MarginalColumn(nn.Module):
             )
 
         self.before = convolutions()
+        self.turn: nn.Module
         if plane == "xy":
             self.turn = nn.Identity()
         elif axis_permutation:
@@ -265,7 +266,9 @@ class MarginalHeatmapHead(BaseHead):
             if index > 0:
                 maps = (spatial_softmax(logits).to(x) for logits in outputs[-1])
                 x = x + self.combiners[index - 1](*maps)
-            outputs.append(tuple(column(x) for column in columns.values()))
+            assert isinstance(columns, nn.ModuleDict)
+            xy, xz, yz = (column(x) for column in columns.values())
+            outputs.append((xy, xz, yz))
         return outputs if len(outputs) > 1 else outputs[0]
 
     def loss(
@@ -299,8 +302,8 @@ class MarginalHeatmapHead(BaseHead):
         outputs = self.forward(feats)
         losses = dict(
             loss_kpt=sum(
-                self.loss_module(_by_plane(stage), targets, weights, depth_weights)
-                for stage in _stages(outputs)
+                self.loss_module(by_plane(stage), targets, weights, depth_weights)
+                for stage in stages_of(outputs)
             )
         )
         if train_cfg.get("compute_acc", True):
@@ -335,10 +338,14 @@ class MarginalHeatmapHead(BaseHead):
                 use here and not read. With ``output_heatmaps``, the maps of ``'xy'``
                 are returned, too. Defaults to {}.
 
+        x and y are in input pixels, which the estimator converts to image pixels as
+        for all heads. z, relative to the root, is in image pixels already if a sample
+        has the ``input_scale`` of its crop, else in input pixels.
+
         Returns:
             list[InstanceData] | tuple[list[InstanceData], list[PixelData]]: For each
-            image ``keypoints`` (1, K, 3) in input pixels, z relative to the root in the
-            same unit, and ``keypoint_scores`` (1, K); and ``heatmaps`` (K, h, w).
+            image ``keypoints`` (1, K, 3) and ``keypoint_scores`` (1, K); and
+            ``heatmaps`` (K, h, w).
         """
         if test_cfg.get("flip_test", False):
             images, mirrored = feats
@@ -348,7 +355,11 @@ class MarginalHeatmapHead(BaseHead):
             maps = {plane: (maps[plane] + back[plane]) / 2 for plane in PLANES}
         else:
             maps = self._maps(self.forward(feats))
-        preds = self.decode((soft_argmax(maps), self._scores(maps)))
+        preds = self.decode((soft_argmax(maps), self.scores(maps)))
+        for pred, sample in zip(preds, batch_data_samples, strict=True):
+            meta = sample.metainfo
+            if "input_scale" in meta:  # the estimator converts x and y alone
+                pred.keypoints[..., 2] *= meta["input_scale"][0] / meta["input_size"][0]
         if test_cfg.get("output_heatmaps", False):
             return preds, [PixelData(heatmaps=heatmaps) for heatmaps in maps["xy"]]
         return preds
@@ -356,10 +367,10 @@ class MarginalHeatmapHead(BaseHead):
     @staticmethod
     def _maps(outputs: Logits | list[Logits]) -> dict[str, Tensor]:
         """The last stage's maps by plane, each with the sum 1."""
-        last = _by_plane(_stages(outputs)[-1])
+        last = by_plane(stages_of(outputs)[-1])
         return {plane: spatial_softmax(logits) for plane, logits in last.items()}
 
-    def _scores(self, maps: Mapping[str, Tensor]) -> Tensor:
+    def scores(self, maps: Mapping[str, Tensor]) -> Tensor:
         peaks = [
             maps[plane].flatten(2).amax(-1) / best
             for plane, best in self._best_peaks.items()
@@ -367,11 +378,13 @@ class MarginalHeatmapHead(BaseHead):
         return torch.stack(peaks).mean(0).clamp(max=1)
 
 
-def _stages(outputs: Logits | list[Logits]) -> list[Logits]:
+def stages_of(outputs: Logits | list[Logits]) -> list[Logits]:
+    """Return the output of the head as a list of stages."""
     return outputs if isinstance(outputs, list) else [outputs]
 
 
-def _by_plane(stage: Logits) -> dict[str, Tensor]:
+def by_plane(stage: Logits) -> dict[str, Tensor]:
+    """Return the logits of a stage by the name of their plane."""
     return dict(zip(PLANES, stage, strict=True))
 
 

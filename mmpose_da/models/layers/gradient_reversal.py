@@ -1,15 +1,17 @@
+from typing import Any
+
 import torch
 from torch import Tensor
 
 
 class _GradientReversal(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, coefficient: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, coefficient: float) -> Tensor:
         ctx.coefficient = coefficient
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return grad * -ctx.coefficient, None
 
 

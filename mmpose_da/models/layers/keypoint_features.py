@@ -39,7 +39,7 @@ def keypoint_features(features: Tensor, heatmaps: Tensor) -> Tensor:
         )
     with full_precision(features):
         features, weights = promote(features), promote(heatmaps).clamp(min=0)
-        size = features.shape[2:]
+        size = (features.size(2), features.size(3))
         if weights.shape[2:] != size:
             if size[0] <= weights.size(2) and size[1] <= weights.size(3):
                 weights = F.adaptive_avg_pool2d(weights, size)

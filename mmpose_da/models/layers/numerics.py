@@ -1,5 +1,8 @@
 """Numerically safe operations shared by losses and layers."""
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch
 from torch import Tensor
 
@@ -14,12 +17,17 @@ def full_precision(x: Tensor) -> torch.autocast:
     return torch.autocast(x.device.type, enabled=False)
 
 
+def total(terms: Iterable[Tensor]) -> Tensor:
+    """Return the sum of one or more tensors."""
+    return cast(Tensor, sum(terms))
+
+
 def empty_sum(*tensors: Tensor) -> Tensor:
     """Return a zero that keeps the graph of ``tensors``, whatever their values.
 
     It is the sum of an empty slice: unlike ``0 * x.sum()``, it is 0 for inf and NaN.
     """
-    return sum(promote(x.flatten()[:0]).sum() for x in tensors)
+    return total(promote(x.flatten()[:0]).sum() for x in tensors)
 
 
 def unit_vectors(x: Tensor, eps: float = 1e-6) -> Tensor:
@@ -39,7 +47,7 @@ def unit_vectors(x: Tensor, eps: float = 1e-6) -> Tensor:
     return x / torch.where(length > eps, length, torch.ones_like(length))
 
 
-def shared_centre(x: Tensor, y: Tensor) -> Tensor:
+def shared_center(x: Tensor, y: Tensor) -> Tensor:
     """Return the detached mean of two non-empty sets of vectors.
 
     It is computed relative to the first vector, so that it equals that vector exactly
@@ -72,7 +80,7 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
         Tensor: Shape (n, m), never negative.
     """
     # Distances do not depend on the center, so detaching it loses no gradient.
-    centre = shared_centre(x, y)
-    x, y = x - centre, y - centre
+    center = shared_center(x, y)
+    x, y = x - center, y - center
     lengths = x.square().sum(1)[:, None] + y.square().sum(1)
     return torch.addmm(lengths, x, y.t(), alpha=-2).clamp(min=0)

@@ -1,4 +1,5 @@
 import torch
+from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 
 
@@ -10,10 +11,13 @@ class Pixels(nn.Module):
     ``ImgDataPreprocessor``. They are not in the state dict.
 
     Args:
-        preprocessor (nn.Module): The estimator's ``data_preprocessor``.
+        preprocessor (BaseDataPreprocessor): The estimator's ``data_preprocessor``.
     """
 
-    def __init__(self, preprocessor: nn.Module) -> None:
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, preprocessor: BaseDataPreprocessor) -> None:
         super().__init__()
         normalizes = getattr(preprocessor, "_enable_normalize", False)
         mean = preprocessor.mean if normalizes else torch.zeros(3, 1, 1)

@@ -111,7 +111,7 @@ class RandomView(nn.Module):
         with full_precision(crops):  # half precision is off by pixels and shades
             images = crops
             if self.brightness or self.contrast or self.saturation or self.hue:
-                images = self._change_colours(images)
+                images = self._change_colors(images)
             if self.blur[1] > 0:
                 # Drawn on the CPU: reading it from the device would synchronize.
                 sigma = max(torch.empty(()).uniform_(*self.blur).item(), 1e-3)
@@ -145,7 +145,7 @@ class RandomView(nn.Module):
         )
         return matrices, flipped
 
-    def _change_colours(self, images: Tensor) -> Tensor:
+    def _change_colors(self, images: Tensor) -> Tensor:
         """Change brightness, contrast, saturation, and hue in one affine color map."""
         count = len(images)
         luma = images.new_tensor(LUMA)
@@ -155,9 +155,9 @@ class RandomView(nn.Module):
 
         bright, contrast = factor(self.brightness), factor(self.contrast)
         saturation = factor(self.saturation)
-        grey = torch.ones_like(luma)[:, None] * luma
+        gray = torch.ones_like(luma)[:, None] * luma
         turn = self._hue_rotation(images)
-        linear = turn @ (saturation * torch.eye(3).to(images) + (1 - saturation) * grey)
+        linear = turn @ (saturation * torch.eye(3).to(images) + (1 - saturation) * gray)
         linear = contrast * bright * linear
         # The contrast changes around the mean luma of the brightened image. Saturation
         # and hue leave this value, a gray, unchanged.

@@ -53,6 +53,8 @@ class SemanticGraphConv(nn.Module):
         bias (bool): Whether to add a learned bias per channel. Defaults to True.
     """
 
+    no_edge: Tensor
+
     def __init__(
         self, in_channels: int, out_channels: int, adjacency: Tensor, bias: bool = True
     ) -> None:

@@ -47,17 +47,31 @@ def affine_matrices(
         dim=-2,
     )
     height, width = size
-    centre = scale.new_tensor([(width - 1) / 2, (height - 1) / 2])
+    center = scale.new_tensor([(width - 1) / 2, (height - 1) / 2])
     matrices = torch.eye(3).to(scale).repeat(len(scale), 1, 1)
     matrices[:, :2, :2] = linear
-    matrices[:, :2, 2] = centre - linear @ centre + translation
+    matrices[:, :2, 2] = center - linear @ center + translation
     return matrices
 
 
 def warp_points(points: Tensor, matrices: Tensor) -> Tensor:
-    """Transform points (B, K, 2) by matrices (B, 3, 3)."""
+    """Transform points by matrices.
+
+    Args:
+        points (Tensor): (B, K, 2), or (B, K, 3) with a depth relative to the root, in
+            the same unit (weak perspective). Depth is scaled, nothing else.
+        matrices (Tensor): (B, 3, 3).
+
+    Returns:
+        Tensor: The transformed points, of the same shape.
+    """
     with full_precision(points):  # half precision is off by pixels
-        return points @ matrices[:, :2, :2].mT + matrices[:, None, :2, 2]
+        linear = matrices[:, :2, :2]
+        plane = points[..., :2] @ linear.mT + matrices[:, None, :2, 2]
+        if points.shape[-1] == 2:
+            return plane
+        scale = torch.linalg.det(linear).abs().sqrt()
+        return torch.cat([plane, points[..., 2:] * scale[:, None, None]], dim=-1)
 
 
 def warp(maps: Tensor, matrices: Tensor) -> Tensor:

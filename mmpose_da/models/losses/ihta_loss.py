@@ -120,13 +120,13 @@ class IHTALoss(nn.Module):
             if there is any, and ties with the last one are positive, too.
         """
         similarity = promote(similarity.detach())
-        threshold = self.threshold
-        if threshold is None:
-            if similarity.numel() == 0:
-                return similarity.bool()
-            count = max(1, round(self.share * similarity.numel()))
-            threshold = similarity.flatten().topk(count).values[-1]
-        return similarity >= threshold
+        if self.threshold is not None:
+            return similarity >= self.threshold
+        assert self.share is not None  # one of the two is set
+        if similarity.numel() == 0:
+            return similarity.bool()
+        count = max(1, round(self.share * similarity.numel()))
+        return similarity >= similarity.flatten().topk(count).values[-1]
 
     def forward(
         self, source_topology: Tensor, target_topology: Tensor, similarity: Tensor

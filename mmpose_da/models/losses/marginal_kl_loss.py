@@ -5,7 +5,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ..layers.marginal_heatmaps import PLANES
-from ..layers.numerics import full_precision, promote
+from ..layers.numerics import full_precision, promote, total
 
 
 def mean_over_joints(values: Tensor, weights: Tensor) -> Tensor:
@@ -74,14 +74,14 @@ class MarginalKLLoss(nn.Module):
         Raises:
             ValueError: Shapes do not fit each other.
         """
-        loss = 0.0
+        losses = []
         for plane in PLANES:
             _check_shapes(plane, logits[plane], targets[plane], weights, depth_weights)
             weight = weights if plane == "xy" else weights * depth_weights
             with full_precision(logits[plane]):
                 divergence = _divergence(logits[plane], targets[plane], weight > 0)
-                loss = loss + mean_over_joints(divergence, promote(weight))
-        return self.loss_weight * loss
+                losses.append(mean_over_joints(divergence, promote(weight)))
+        return self.loss_weight * total(losses)
 
 
 def _divergence(logits: Tensor, target: Tensor, selected: Tensor) -> Tensor:

@@ -8,8 +8,9 @@ from ..layers.numerics import (
     empty_sum,
     full_precision,
     promote,
-    shared_centre,
+    shared_center,
     squared_distances,
+    total,
 )
 
 
@@ -26,8 +27,8 @@ def mean_squared_distance(source: Tensor, target: Tensor) -> Tensor:
     Returns:
         Tensor: A scalar, exactly 0 if all samples are the same.
     """
-    centre = shared_centre(source, target)
-    scatter = (source - centre).square().sum() + (target - centre).square().sum()
+    center = shared_center(source, target)
+    scatter = (source - center).square().sum() + (target - center).square().sum()
     return 2 * scatter / (len(source) + len(target) - 1)
 
 
@@ -112,7 +113,7 @@ class MMDLoss(nn.Module):
 
     def _kernel(self, squared: Tensor, sigma: Tensor) -> Tensor:
         scaled = squared / sigma  # before u, which could make the product underflow
-        return sum(torch.exp(scaled / -u) for u in self.multipliers)
+        return total(torch.exp(scaled / -u) for u in self.multipliers)
 
     def _quadratic(self, source: Tensor, target: Tensor, sigma: Tensor) -> Tensor:
         def within(x: Tensor) -> Tensor:

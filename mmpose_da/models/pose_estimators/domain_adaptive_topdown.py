@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from numbers import Real
+from operator import itemgetter
+from typing import Any, cast
 
 from mmengine.logging import print_log
 from mmpose.models import TopdownPoseEstimator
+from mmpose.models.heads import BaseHead
 from mmpose.registry import MODELS
 from mmpose.utils.typing import OptSampleList, SampleList
 from torch import Tensor, nn
@@ -22,10 +24,13 @@ from ...structures import (
     replace_last,
     tensors,
 )
-from ..adaptations import Adaptation
+from ..adaptations.base import Adaptation, check_factor
 from ..heads import head_outputs
 from ..layers.numerics import empty_sum, promote
 from .pose_network import PoseNetwork
+
+#: Runs the head as it is.
+_PLAIN = Adaptation()
 
 
 @MODELS.register_module()
@@ -69,14 +74,14 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
 
     def __init__(
         self,
-        *args,
+        *args: Any,
         adaptations: Mapping[str, dict] | None = None,
         joints: str | dict | None = None,
         target_loss_weight: float = 0.5,
         pseudo_loss_weight: float = 1.0,
         checkpoint_joints: str | dict | None = None,
         frozen: Sequence[str] = (),
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if joints is not None:
             kwargs["metainfo"] = joint_metainfo(joints)
@@ -89,15 +94,14 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         self.target_loss_weight = target_loss_weight
         self.pseudo_loss_weight = pseudo_loss_weight
         for name in ("target_loss_weight", "pseudo_loss_weight"):
-            weight = getattr(self, name)
-            if not isinstance(weight, Real) or not weight >= 0:
-                raise ValueError(f"{name} must be a number >= 0, but is {weight!r}")
+            check_factor(name, getattr(self, name))
         self.frozen = (frozen,) if isinstance(frozen, str) else tuple(frozen)
         for name in self.frozen:
             self._module("model.frozen names", name).requires_grad_(False)
         for name, adaptation in self.adaptations.items():
             self._check_reads(name, adaptation)
             adaptation.bind(self)
+        self._head_runner()  # fails if two adaptations want to run the head
         _ = self.deployed  # fails if the config names a network that does not exist
         self._dataset_meta: dict | None = None
         self.register_load_state_dict_post_hook(_start_adaptations)
@@ -131,7 +135,11 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         Raises:
             ValueError: If ``test_cfg.network`` names a network that does not exist.
         """
-        return self._teacher().teacher if self._is_teacher_deployed() else self.student
+        if not self._is_teacher_deployed():
+            return self.student
+        teacher = self._teacher().teacher
+        assert teacher is not None
+        return teacher
 
     def _is_teacher_deployed(self) -> bool:
         return self.test_cfg.get("network", "student") != "student"
@@ -204,7 +212,8 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             adaptation.adapt(batch)
         last = batch.features["head"]
         feats = replace_last(feats, last.flatten(1) if pooled else last)
-        batch.outputs = map_tensors(promote, self.head.forward(feats))
+        outputs = self._head_runner().run_head(self.head, feats, batch)
+        batch.outputs = map_tensors(promote, outputs)
         if self.head_outputs is not None:
             batch.maps = self.head_outputs.maps(batch.outputs)
         batch.features.update(self._tapped)  # now including the head's modules
@@ -215,6 +224,20 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             for term, value in adaptation(batch).items():
                 losses[f"{name}.{term}"] = value
         return losses
+
+    def _head_runner(self) -> Adaptation:
+        """Return the adaptation that runs the head, or one that does nothing else."""
+        runners = {
+            name: adaptation
+            for name, adaptation in self.adaptations.items()
+            if type(adaptation).run_head is not Adaptation.run_head
+        }
+        if len(runners) > 1:
+            raise ValueError(
+                f"model.adaptations: {list(runners)} each run the head in their own "
+                "way; keep one of them"
+            )
+        return next(iter(runners.values()), _PLAIN)
 
     def _pose_losses(
         self, feats: tuple | list, batch: DomainBatch
@@ -231,7 +254,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             if len(part) == 0:
                 continue
             place = batch.slice(domain)
-            of_part = map_tensors(lambda feat, place=place: feat[place], feats)
+            of_part = map_tensors(itemgetter(place), feats)
             with _computed_output(self.head, part.outputs):
                 terms = self.head.loss(
                     of_part, part.data_samples, train_cfg=self.train_cfg
@@ -292,7 +315,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             )
         mapping = joint_mapping(checkpoint_joints, self.metainfo)
 
-        def sort_joints(state_dict: dict, prefix: str, *args) -> None:
+        def sort_joints(state_dict: dict, prefix: str, *args: Any) -> None:
             for name, parameter in self.head.final_layer.named_parameters():
                 key = f"{prefix}head.final_layer.{name}"
                 given = state_dict.get(key)
@@ -315,10 +338,11 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         self._register_load_state_dict_pre_hook(sort_joints)
 
 
-def _start_adaptations(model: nn.Module, incompatible_keys: tuple) -> None:
+def _start_adaptations(model: DomainAdaptiveTopdown, incompatible_keys: Any) -> None:
     """Do not report adaptations as missing if a checkpoint has none of them."""
     missing = incompatible_keys.missing_keys
-    own = {name for name, _ in model.adaptations.named_parameters(prefix="adaptations")}
+    modules = model.get_submodule("adaptations")
+    own = {name for name, _ in modules.named_parameters(prefix="adaptations")}
     if own and own <= set(missing):
         missing[:] = [key for key in missing if not key.startswith("adaptations.")]
         print_log(
@@ -332,13 +356,13 @@ def _priority(adaptation: Adaptation) -> int:
     return adaptation.priority
 
 
-def _in_channels(head: nn.Module) -> int | None:
+def _in_channels(head: BaseHead) -> int | None:
     """Return the channels of the last feature map that a head receives, if known."""
     channels = getattr(head, "in_channels", getattr(head, "unit_channels", None))
     return channels[-1] if isinstance(channels, (list, tuple)) else channels
 
 
-def _check_head(head: nn.Module, metainfo: dict) -> None:
+def _check_head(head: BaseHead, metainfo: dict) -> None:
     """Raise a ValueError unless a head has as many channels as there are joints."""
     key = "num_joints" if hasattr(head, "num_joints") else "out_channels"
     channels = getattr(head, key, metainfo["num_keypoints"])
@@ -349,7 +373,10 @@ def _check_head(head: nn.Module, metainfo: dict) -> None:
         )
 
 
-def _build_adaptations(configs: Mapping[str, dict], given: dict) -> nn.ModuleDict:
+def _build_adaptations(
+    configs: Mapping[str, dict], given: dict
+) -> Mapping[str, Adaptation]:
+    """Build the adaptations, as an ``nn.ModuleDict``."""
     if not isinstance(configs, Mapping):
         raise ValueError(f"adaptations must map names to configs, but is {configs!r}")
     adaptations = nn.ModuleDict()
@@ -358,11 +385,12 @@ def _build_adaptations(configs: Mapping[str, dict], given: dict) -> nn.ModuleDic
             adaptations[name] = MODELS.build({**given, **cfg})
         except Exception as error:
             raise ValueError(f"model.adaptations.{name}: {error}") from error
-    return adaptations
+    # PyTorch does not say what its dict holds.
+    return cast(Mapping[str, Adaptation], adaptations)
 
 
 @contextmanager
-def _computed_output(head: nn.Module, output: Tensor) -> Iterator[None]:
+def _computed_output(head: BaseHead, output: Any) -> Iterator[None]:
     """Make the head's ``forward`` return a precomputed output in this context.
 
     A head's ``loss`` calls its own ``forward``, but all domains have already passed

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from mmengine.model import BaseModule
 from mmpose.models import TopdownPoseEstimator
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.utils.typing import OptSampleList
-from torch import Tensor, nn
+from torch import Tensor
 
 #: The parts of an estimator that are deployed.
 PARTS = ("backbone", "neck", "head")
@@ -16,10 +17,11 @@ class PoseNetwork(TopdownPoseEstimator):
     the keys of the stock estimator. Images must be preprocessed.
 
     Args:
-        estimator (nn.Module): Its backbone, neck, and head are shared, not copied.
+        estimator (BasePoseEstimator): Its backbone, neck, and head are shared, not
+            copied.
     """
 
-    def __init__(self, estimator: nn.Module) -> None:
+    def __init__(self, estimator: BasePoseEstimator) -> None:
         BaseModule.__init__(self)  # MMPose would build the parts from configs
         for name in PARTS:
             if getattr(estimator, name, None) is not None:

@@ -122,6 +122,7 @@ class AdaINStyle(Style):
 
     def transfer(self, content: Tensor, style: Tensor, strength: Tensor) -> Tensor:
         self.load()
+        assert self._networks is not None
         encoder, decoder = (network.to(content.device) for network in self._networks)
         z, z_style = encoder(torch.cat([content, style]))[-1].chunk(2)
         return promote(decoder(promote(z).lerp(adain(z, z_style), strength)))

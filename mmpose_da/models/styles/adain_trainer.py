@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from ...structures import SOURCE, DomainBatch
 from ..layers import Pixels
-from ..layers.numerics import promote
+from ..layers.numerics import promote, total
 from .adain import adain, channel_statistics
 from .vgg import VGGDecoder, VGGEncoder, load_encoder
 
@@ -83,7 +83,7 @@ class AdaINTrainer(BaseModel):
             raise ValueError(f"mode='{mode}' is neither 'loss' nor 'tensor'")
 
         features = self.encoder(result)
-        loss_style = sum(
+        loss_style = total(
             F.mse_loss(statistic, of_style)
             for f, f_style in zip(features, style_features, strict=True)
             for statistic, of_style in zip(

@@ -38,6 +38,11 @@ class ColorStatisticsStyle(Style):
             it, color noise in a gray image would be amplified. Defaults to 0.01.
     """
 
+    to_lms: Tensor
+    to_lms_inverse: Tensor
+    to_lab: Tensor
+    to_lab_inverse: Tensor
+
     def __init__(self, eps: float = 0.01) -> None:
         super().__init__()
         if eps <= 0:

@@ -34,11 +34,12 @@ class FourierStyle(Style):
         self.beta = beta
 
     def transfer(self, content: Tensor, style: Tensor, strength: Tensor) -> Tensor:
-        size = content.shape[2:]
+        height, width = content.shape[2:]
         spectrum, style_spectrum = torch.fft.rfft2(torch.stack([content, style]))
-        share = strength * self.window(*size, device=content.device)
+        share = strength * self.window(height, width, device=content.device)
         amplitude = spectrum.abs().lerp(style_spectrum.abs(), share)
-        return torch.fft.irfft2(torch.polar(amplitude, spectrum.angle()), s=size)
+        mixed = torch.polar(amplitude, spectrum.angle())
+        return torch.fft.irfft2(mixed, s=(height, width))
 
     def window(
         self, height: int, width: int, device: torch.device | None = None

@@ -20,6 +20,7 @@ def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
     conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode="reflect")
     # With PyTorch's default initialization, contrast fades over so many layers.
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    assert conv.bias is not None
     nn.init.zeros_(conv.bias)
     return conv
 
@@ -36,9 +37,13 @@ class VGGEncoder(nn.Module):
     #: Indices of relu1_1, relu2_1, relu3_1, and relu4_1 among the layers.
     TAPS = (1, 6, 11, 20)
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self) -> None:
         super().__init__()
-        layers, channels = [], 3
+        layers: list[nn.Module] = []
+        channels = 3
         for width in CHANNELS:
             if width is None:
                 layers.append(nn.MaxPool2d(2))
@@ -47,8 +52,8 @@ class VGGEncoder(nn.Module):
                 channels = width
         self.features = nn.Sequential(*layers)
         for name, value in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
-            value = torch.tensor(value)[:, None, None]
-            self.register_buffer(name, value, persistent=False)
+            buffer = torch.tensor(value)[:, None, None]
+            self.register_buffer(name, buffer, persistent=False)
         self.requires_grad_(False)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
@@ -83,7 +88,8 @@ class VGGDecoder(nn.Sequential):
     """
 
     def __init__(self) -> None:
-        layers, inputs = [], [3, *(width for width in CHANNELS if width)]
+        layers: list[nn.Module] = []
+        inputs = [3, *(width for width in CHANNELS if width)]
         for width in reversed(CHANNELS):
             if width is None:
                 layers.append(nn.Upsample(scale_factor=2))

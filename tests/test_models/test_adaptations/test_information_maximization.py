@@ -2,21 +2,14 @@ import pytest
 import torch
 from mmpose.registry import MODELS
 from tiny_model import batch as tiny_batch
-from tiny_model import build
+from tiny_model import build, domain_batch
 
 from mmpose_da.models.adaptations import InformationMaximization
 from mmpose_da.models.losses import InfoMaxLoss
-from mmpose_da.structures import DomainBatch
 
 
-def make_batch(**counts):
-    images, samples = tiny_batch(**counts)
-    heatmaps = torch.rand(len(samples), 16, 16, 16, requires_grad=True)
-    return DomainBatch(samples, images, maps=dict(xy=heatmaps))
-
-
-def test_acts_on_unlabelled_target_images_alone():
-    batch = make_batch(source=2, target_labeled=1, target_unlabeled=3)
+def test_acts_on_unlabeled_target_images_alone():
+    batch = domain_batch(source=2, target_labeled=1, target_unlabeled=3)
     terms = InformationMaximization()(batch)
     expected = InfoMaxLoss()(batch.maps["xy"][3:])
     torch.testing.assert_close(terms, expected)
@@ -26,7 +19,7 @@ def test_acts_on_unlabelled_target_images_alone():
 
 
 def test_the_weight_is_that_of_the_loss_and_not_of_its_parts():
-    batch = make_batch(target_unlabeled=3)
+    batch = domain_batch(target_unlabeled=3)
     loss = dict(type="InfoMaxLoss", temperature=0.1, diversity_weight=0.5)
     cfg = dict(type="InformationMaximization", weight=0.2, loss=loss)
     terms = MODELS.build(cfg)(batch)
@@ -38,8 +31,8 @@ def test_the_weight_is_that_of_the_loss_and_not_of_its_parts():
     torch.testing.assert_close(terms["loss"].detach(), loss)
 
 
-def test_needs_unlabelled_target_images():
-    batch = make_batch(source=2, target_labeled=1)
+def test_needs_unlabeled_target_images():
+    batch = domain_batch(source=2, target_labeled=1)
     with pytest.raises(ValueError, match="InformationMaximization needs"):
         InformationMaximization().check(batch)
 

@@ -42,7 +42,7 @@ def test_without_arguments_it_is_the_crop():
 
 
 @pytest.mark.parametrize("name", ["brightness", "contrast", "saturation"])
-def test_colours_change_as_in_torchvision(highest, name):
+def test_colors_change_as_in_torchvision(highest, name):
     crops = 0.25 + 0.5 * torch.rand(4, 3, 10, 12)
     view = RandomView(**{name: 0.3})(crops)
     theirs = getattr(TF, f"adjust_{name}")(crops, 1.3)
@@ -50,21 +50,21 @@ def test_colours_change_as_in_torchvision(highest, name):
     torch.testing.assert_close(view.images, theirs, atol=1e-3, rtol=0)
 
 
-def test_hue_turns_about_grey(highest):
-    grey = torch.rand(2, 1, 4, 4).expand(2, 3, 4, 4)
-    view = RandomView(hue=0.3)(grey)
-    torch.testing.assert_close(view.images, grey, atol=2e-3, rtol=0)
-    colours = 0.4 + 0.2 * torch.rand(2, 3, 4, 4)
+def test_hue_turns_about_gray(highest):
+    gray = torch.rand(2, 1, 4, 4).expand(2, 3, 4, 4)
+    view = RandomView(hue=0.3)(gray)
+    torch.testing.assert_close(view.images, gray, atol=2e-3, rtol=0)
+    colors = 0.4 + 0.2 * torch.rand(2, 3, 4, 4)
     third = RandomView(hue=1 / 3)
-    turned = colours
+    turned = colors
     for _ in range(3):
         assert (third(turned).images - turned).abs().max() > 0.05
         turned = third(turned).images
-    torch.testing.assert_close(turned, colours, atol=1e-3, rtol=0)
+    torch.testing.assert_close(turned, colors, atol=1e-3, rtol=0)
     luma = torch.tensor(random_view.LUMA)[:, None, None]
     torch.testing.assert_close(
-        (third(colours).images * luma).sum(1),
-        (colours * luma).sum(1),
+        (third(colors).images * luma).sum(1),
+        (colors * luma).sum(1),
         atol=1e-3,
         rtol=0,
     )

@@ -73,7 +73,7 @@ def test_conv_gradient(conv):
     assert gradcheck(call, (x, *parameters))
 
 
-def test_conv_sees_neighbours_only(conv):
+def test_conv_sees_neighbors_only(conv):
     x = torch.randn(1, 5, 3, dtype=torch.float64, requires_grad=True)
     adjacency = skeleton_adjacency(5, LINKS)
     for i in range(5):
@@ -84,7 +84,7 @@ def test_conv_sees_neighbours_only(conv):
     torch.testing.assert_close(weights.sum(-1), torch.ones(4, 5).double())
 
 
-def test_conv_begins_as_the_mean_of_the_neighbours():
+def test_conv_begins_as_the_mean_of_the_neighbors():
     adjacency = skeleton_adjacency(5, LINKS)
     weights = SemanticGraphConv(3, 4, adjacency).edge_weights()
     expected = adjacency.float() / adjacency.sum(1, keepdim=True)
@@ -104,7 +104,7 @@ def test_conv_without_bias_and_wrong_arguments():
         SemanticGraphConv(3, 4, torch.tensor([[1, 0], [0, 0]]))
 
 
-def test_unit_normalises_channels_over_images_and_joints():
+def test_unit_normalizes_channels_over_images_and_joints():
     unit = SemanticGraphUnit(3, 4, skeleton_adjacency(5, LINKS))
     x = torch.randn(8, 5, 3)
     y = unit.conv(x)

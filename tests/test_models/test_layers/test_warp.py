@@ -30,8 +30,8 @@ def matrices(size, rotation=0.0, scale=1.0, shear=0.0, shift=(0.0, 0.0), flip=Fa
 def slow_matrix(size, rotation, scale, shear, shift, flip):
     """The product of the single maps, one after the other."""
     height, width = size
-    centre = np.eye(3)
-    centre[:2, 2] = (width - 1) / 2, (height - 1) / 2
+    center = np.eye(3)
+    center[:2, 2] = (width - 1) / 2, (height - 1) / 2
     a, b = np.radians(rotation), np.radians(shear)
     mirror = np.diag([-1.0 if flip else 1.0, 1, 1])
     sheared = np.array([[1, np.tan(b), 0], [0, 1, 0], [0, 0, 1]])
@@ -41,8 +41,8 @@ def slow_matrix(size, rotation, scale, shear, shift, flip):
     moved = np.eye(3)
     moved[:2, 2] = shift
     scaled = np.diag([scale, scale, 1])
-    back = np.linalg.inv(centre)
-    return moved @ centre @ turned @ sheared @ scaled @ mirror @ back
+    back = np.linalg.inv(center)
+    return moved @ center @ turned @ sheared @ scaled @ mirror @ back
 
 
 @pytest.mark.parametrize("flip", [False, True])

@@ -149,12 +149,3 @@ def test_checkpoints_that_do_not_fit(checkpoint, tmp_path):
     torch.save(other, tmp_path / "other.pth")
     with pytest.raises(ValueError, match="another encoder"):
         AdaINStyle(str(tmp_path / "other.pth"), checkpoint).load()
-
-
-def test_wrong_arguments(style):
-    one, two = images(1), images(2)
-    with pytest.raises(ValueError, match="content and style"):
-        style(one, two, torch.ones(1))
-    with pytest.raises(ValueError, match=r"strength must be of shape \(2,\)"):
-        style(two, two, torch.ones(1))
-    assert style(one[:0], one[:0], torch.ones(0)).shape == (0, 3, 16, 16)

@@ -54,7 +54,7 @@ def test_partners_are_of_the_other_domain():
     assert AdaINTrainer.partners(mixed).tolist() == [3, 3, 3, 0]
 
 
-def test_pictures_are_of_colours_whatever_the_preprocessing():
+def test_pictures_are_of_colors_whatever_the_preprocessing():
     batch = data(source=1, target_unlabeled=1)
     content, style, result = losses(build(), batch, "tensor")
     rgb = torch.stack(batch["inputs"]).flip(1) / 255
@@ -106,10 +106,10 @@ def test_the_decoder_alone_learns():
         loss.backward()
         optimizer.step()
         history.append(loss.item())
-    grey = build()
-    grey.decoder[-1].weight.data.zero_()
-    grey.decoder[-1].bias.data.fill_(0.5)
-    assert history[-1] < 0.7 * sum(losses(grey, batch).values()) < history[0]
+    gray = build()
+    gray.decoder[-1].weight.data.zero_()
+    gray.decoder[-1].bias.data.fill_(0.5)
+    assert history[-1] < 0.7 * sum(losses(gray, batch).values()) < history[0]
     assert all(
         torch.equal(encoder[k], v) for k, v in model.encoder.state_dict().items()
     )
@@ -125,7 +125,7 @@ def test_under_autocast():
         torch.testing.assert_close(low[name], value, rtol=0.1, atol=0.01)
 
 
-def test_encoder_is_loaded_when_weights_are_initialised(tmp_path):
+def test_encoder_is_loaded_when_weights_are_initialized(tmp_path):
     torch.manual_seed(1)
     state, path = VGGEncoder().state_dict(), tmp_path / "vgg.pth"
     torch.save(state, path)

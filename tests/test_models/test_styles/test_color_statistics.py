@@ -77,13 +77,13 @@ def test_flat_images():
     torch.testing.assert_close(result, style, atol=1e-5, rtol=0)
 
 
-def test_a_grey_image_does_not_become_colourful():
-    grey = torch.rand(1, 1, 16, 16).expand(1, 3, 16, 16) * 0.4 + 0.3
+def test_a_gray_image_does_not_become_colorful():
+    gray = torch.rand(1, 1, 16, 16).expand(1, 3, 16, 16) * 0.4 + 0.3
     colorful = torch.rand(1, 3, 16, 16) * 0.4 + 0.3
-    assert _spread_of_hue(ColorStatisticsStyle()(grey, colorful, torch.ones(1))) < 0.1
+    assert _spread_of_hue(ColorStatisticsStyle()(gray, colorful, torch.ones(1))) < 0.1
     # rounding noise, amplified
     assert (
-        _spread_of_hue(ColorStatisticsStyle(1e-9)(grey, colorful, torch.ones(1))) > 0.2
+        _spread_of_hue(ColorStatisticsStyle(1e-9)(gray, colorful, torch.ones(1))) > 0.2
     )
 
 

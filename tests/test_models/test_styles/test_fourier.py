@@ -44,7 +44,7 @@ def test_equals_slow_computation(size, beta):
         np.testing.assert_allclose(result[b, c], expected, atol=1e-6)
 
 
-def test_a_small_window_moves_the_mean_colour_alone():
+def test_a_small_window_moves_the_mean_color_alone():
     content, style = images(1, 3, 64, 64), images(1, 3, 64, 64, seed=1) + 0.1
     assert FourierStyle(0.01).window(64, 64).sum() == 1
     result = FourierStyle(0.01)(content, style, torch.ones(1))

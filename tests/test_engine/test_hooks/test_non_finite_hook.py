@@ -125,7 +125,7 @@ def test_a_skip_leaves_everything_as_it_was(kind):
 
 
 @pytest.mark.parametrize("kind", ["nan", "constant", "gradient"])
-def test_the_training_stops_with_everything_as_it_was(kind):
+def test_the_run_stops_with_everything_as_it_was(kind):
     runner = make_runner()
     batches = [make_batch(), make_batch(kind), make_batch()]
     with pytest.raises(
@@ -137,7 +137,7 @@ def test_the_training_stops_with_everything_as_it_was(kind):
     assert same(state_of(runner), after_first)
 
 
-def test_the_budget_is_that_of_the_whole_training():
+def test_the_budget_is_that_of_the_whole_run():
     bad = [make_batch("nan"), make_batch("gradient")]
     runner = make_runner()
     run(NonFiniteHook(max_skips=2), runner, bad)
@@ -265,7 +265,7 @@ class BlackOut(Hook):
             data_batch["inputs"][1] = data_batch["inputs"][1] * torch.tensor(NAN)
 
 
-def test_a_training_goes_on_without_the_image(tmp_path, coco, mpii):
+def test_a_run_goes_on_without_the_image(tmp_path, coco, mpii):
     cfg = run_config(tmp_path / "run", coco, mpii, UDA)
     runner = make_real_runner(cfg, max_skips=1)
     runner.train()
@@ -282,7 +282,7 @@ def test_a_training_goes_on_without_the_image(tmp_path, coco, mpii):
     assert "domain target" not in log.read_text().split("iteration 3, rank 0")[1][:999]
 
 
-def test_a_training_ends_before_it_is_spoiled(tmp_path, coco, mpii):
+def test_a_run_ends_before_it_is_spoiled(tmp_path, coco, mpii):
     cfg = run_config(tmp_path / "run", coco, mpii, UDA)
     cfg.default_hooks.checkpoint.update(interval=1, by_epoch=False)
     runner = make_real_runner(cfg, max_skips=0)

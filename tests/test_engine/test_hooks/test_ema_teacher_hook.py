@@ -46,7 +46,7 @@ def test_teacher_starts_as_the_student_that_was_loaded():
     assert distance(model) == 0
 
 
-def test_teacher_of_a_resumed_training_goes_on():
+def test_teacher_of_a_resumed_run_goes_on():
     model, hook = make_model(), EMATeacherHook()
     hook.before_train(runner_of(model))
     with torch.no_grad():

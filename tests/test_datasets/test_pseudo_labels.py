@@ -1,0 +1,51 @@
+"""Files of pseudo-labels."""
+
+import numpy as np
+import pytest
+from tiny_domains import edit_json
+
+from mmpose_da.datasets import AnnotationError, MixedDomainDataset, PseudoLabels
+
+
+def test_file_round_trip(write_pseudo):
+    labels, path = write_pseudo(3, 5, 8)
+    read = PseudoLabels.load(path)
+    assert (read.joints, read.ids) == (labels.joints, labels.ids)
+    for name in ("keypoints", "confidence", "scores"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(labels, name))
+
+
+def test_most_confident_people_come_first(write_pseudo):
+    labels, _ = write_pseudo(*range(10))
+    best = labels.most_confident(0.3)
+    assert len(best) == 3
+    order = np.argsort(-labels.scores)[:3]
+    assert best.ids == tuple(order)
+    np.testing.assert_array_equal(best.keypoints, labels.keypoints[order])
+    assert len(labels.most_confident(0.01)) == 1
+    with pytest.raises(ValueError, match="in \\(0, 1\\]"):
+        labels.most_confident(0)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda c: c.pop("joints"), "needs `joints` and `annotations`"),
+        (lambda c: c["annotations"][1].pop("score"), "annotation 30 .*needs an id"),
+        (lambda c: c["annotations"][1]["keypoints"].pop(), "annotation 30 .*3 joints"),
+        (lambda c: c["annotations"][1].update(score=float("nan")), "30 .*not finite"),
+        (
+            lambda c: c["annotations"][1].update(id=10),
+            "several annotations of the same",
+        ),
+        (lambda c: c["annotations"][1].update(id=31), r"such as \[31\]"),
+        (lambda c: c.update(joints=["a", "b", "c"]), r"pseudo-labels of \['a'"),
+    ],
+)
+def test_bad_files(coco, write_pseudo, change, message):
+    _, path = write_pseudo(10, 30)
+    edit_json(path, change)
+    with pytest.raises((AnnotationError, ValueError), match=message):
+        MixedDomainDataset(
+            "MpiiDataset", target=coco, pseudo_target=dict(ann_file=path)
+        )

@@ -1,0 +1,71 @@
+"""Files at the root of the project: they parse, and agree with each other."""
+
+import re
+
+import pytest
+import yaml
+
+from mmpose_da import __version__
+
+YAML = ("CITATION.cff", ".pre-commit-config.yaml", ".github/workflows/ci.yml")
+
+
+@pytest.fixture
+def read(repo):
+    """Read a file of the project."""
+    return lambda name: (repo / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def locked(read):
+    """The versions of a package in the lock file."""
+
+    def versions(package: str) -> set[str]:
+        lock = read("requirements/lock.txt")
+        return set(re.findall(rf"^{package}==(\S+)", lock, re.MULTILINE))
+
+    return versions
+
+
+@pytest.mark.parametrize("name", YAML)
+def test_yaml_parses(read, name):
+    assert isinstance(yaml.safe_load(read(name)), dict)
+
+
+def test_citation_is_of_this_version(read):
+    citation = yaml.safe_load(read("CITATION.cff"))
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["version"] == __version__
+    assert citation["license"] == "Apache-2.0"
+    for reference in citation["references"]:
+        assert {"type", "title", "authors"} <= reference.keys()
+
+
+def test_changelog_has_this_version(read):
+    sections = re.findall(r"^## (.+)$", read("CHANGELOG.md"), re.MULTILINE)
+    assert any(
+        section == "Unreleased" or section.startswith(f"{__version__} - ")
+        for section in sections
+    )
+
+
+def test_pre_commit_has_the_locked_ruff(read, locked):
+    repos = yaml.safe_load(read(".pre-commit-config.yaml"))["repos"]
+    [rev] = [repo["rev"] for repo in repos if "ruff" in repo["repo"]]
+    assert locked("ruff") == {rev.removeprefix("v")}
+
+
+def test_type_checker_is_locked(locked):
+    assert len(locked("mypy")) == 1
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_to_files(repo, read, name):
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", read(name))
+    local = [target for target in targets if "://" not in target]
+    assert [target for target in local if not (repo / target).exists()] == []
+
+
+@pytest.mark.parametrize("name", ["CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md"])
+def test_source_distribution_has_it(read, name):
+    assert name in read("MANIFEST.in").split()
