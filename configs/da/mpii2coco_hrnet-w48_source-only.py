@@ -19,6 +19,7 @@ model = dict(
 
 train_dataloader = dict(
     batch_size=16,
+    worker_init_fn=_base_.worker_init_fn,
     batch_sampler=dict(
         type='MixedDomainBatchSampler', samples_per_domain=dict(source=16)),
     dataset=dict(

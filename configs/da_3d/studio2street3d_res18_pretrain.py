@@ -7,8 +7,8 @@ _base_ = [
     '../_base_/runtime.py',
 ]
 
-# Zhang et al., "Monocular 3D Human Pose Estimation with Domain Feature Alignment and Self
-# Training", Sec. 4.2: three marginal heatmaps, with 32 cells a side at 256 px.
+# Zhang et al., "Monocular 3D Human Pose Estimation with Domain Feature Alignment and
+# Self Training", Sec. 4.2: three marginal heatmaps, with 32 cells a side at 256 px.
 codec = dict(
     type='MarginalHeatmap', input_size=(64, 64), heatmap_size=(16, 16, 16), sigma=1.0)
 

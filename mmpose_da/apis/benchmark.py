@@ -33,7 +33,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from .config import merge_options, with_pair
+from .config import load_config, merge_options
 from .machine import device_name, num_cores
 from .self_training import SelfTraining, self_train
 from .stages import Interrupted, Result, train_stage
@@ -135,9 +135,7 @@ def load_row(
         ValueError: If an option does not fit the config, or the config would select a
             checkpoint by target labels.
     """
-    cfg = Config.fromfile(path)
-    if pair is not None:
-        cfg = with_pair(cfg, Config.fromfile(pair))
+    cfg = load_config(path, pair)
     if iters is not None:
         cfg = with_iters(cfg, iters)
     merge_options(cfg, options or {})

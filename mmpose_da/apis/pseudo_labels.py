@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
+from mmengine.registry import init_default_scope
 from mmpose.apis import init_model
 from mmpose.registry import DATASETS, MODELS
 from mmpose.structures import PoseDataSample
@@ -80,6 +81,7 @@ def pseudo_label(
         raise ValueError(f"score='{score}' is not one of {SCORES}")
     if score == "agreement" and not views:
         raise ValueError("score='agreement' compares views, but there are none")
+    init_default_scope(cfg.get("default_scope") or "mmpose")
     with redirect_stdout(StringIO()):  # COCO and MMEngine print what they load
         dataset, people = _people(cfg)
         model = init_model(Config(cfg.to_dict()), str(checkpoint), device=get_device())

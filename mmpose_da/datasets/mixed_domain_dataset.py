@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 from mmpose.datasets import CombinedDataset, MpiiDataset
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
-from mmpose.datasets.transforms import LoadImage
+from mmpose.datasets.transforms import KeypointConverter, LoadImage
 from mmpose.registry import DATASETS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 
@@ -193,13 +193,10 @@ class MixedDomainDataset(CombinedDataset):
         if self.pipeline.transforms:
             _check_first_image(domain, dataset)
         mapping = joint_mapping(dataset.metainfo, self.metainfo, joint_map)
-        converter = dict(
-            type="KeypointConverter",
-            num_keypoints=self.metainfo["num_keypoints"],
-            mapping=mapping,
+        count = self.metainfo["num_keypoints"]
+        dataset.pipeline = Compose(
+            [KeypointConverter(count, mapping), DepthConverter(count, mapping)]
         )
-        depth = DepthConverter(self.metainfo["num_keypoints"], mapping)
-        dataset.pipeline = Compose([converter, depth])
         return dataset
 
     def _add_pseudo(

@@ -57,7 +57,7 @@ def draw_skeleton(sample: Sample) -> np.ndarray:
         side = sides.pop() if len(sides) == 1 else "middle"
         first, last = points[JOINT_IDS[start]], points[JOINT_IDS[end]]
         cv2.line(image, first, last, COLORS[side], 1, cv2.LINE_AA, 4)
-    for name in {name for bone in COCO_SKELETON for name in bone}:
+    for name in dict.fromkeys(name for bone in COCO_SKELETON for name in bone):
         joint = JOINT_IDS[name]
         color = COLORS.get(name.split("_")[0], COLORS["middle"])
         color = color if sample.visible[joint] else HIDDEN

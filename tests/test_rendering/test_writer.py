@@ -244,14 +244,14 @@ def test_another_set_is_kept_and_the_error_says_what_differs(coco, change, messa
 
 def test_another_generator_makes_another_set(coco, monkeypatch):
     monkeypatch.setattr(writer_module, "GENERATOR_VERSION", 0)
-    with pytest.raises(FileExistsError, match="generator_version is 2, not 0"):
+    with pytest.raises(FileExistsError, match="generator_version is 3, not 0"):
         write(coco)
 
 
 def test_sets_of_another_generator_are_not_used(coco, tmp_path, monkeypatch):
     assert is_written(coco) and not is_written(tmp_path)
     monkeypatch.setattr(writer_module, "GENERATOR_VERSION", 9)
-    with pytest.raises(FileExistsError, match="version 2 .* this is version 9"):
+    with pytest.raises(FileExistsError, match="version 3 .* this is version 9"):
         is_written(coco)
 
 

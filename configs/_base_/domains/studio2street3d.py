@@ -1,5 +1,5 @@
 # The embedded pair with 3D joints: rendered people in a studio (labeled source) to the
-# same kind of people in a street (target). `python tools/render_domains.py` writes both.
+# same kind of people in a street (target), written by tools/render_domains.py.
 synthetic_root = '{{$MMPOSE_DA_DATA:data}}/synthetic/'
 
 joints = 'Pose3dDataset'

@@ -1,5 +1,5 @@
-# Zhang et al., "Monocular 3D Human Pose Estimation with Domain Feature Alignment and Self
-# Training".
+# Zhang et al., "Monocular 3D Human Pose Estimation with Domain Feature Alignment and
+# Self Training".
 dfa = dict(type='DomainFeatureAlignment')  # Sec. 3.2
 
 # Sec. 3.1: the labels of a round are the mean of three predictions, for the image, with
