@@ -68,6 +68,11 @@ def _numeric_dtype(code: str, *_: Any) -> np.dtype:
     )
 
 
+def _no_bytes() -> bytes:
+    """Replace ``bytes`` in a checkpoint: the content of an empty array, nothing else."""
+    return b""
+
+
 def safe_globals() -> list[Callable | tuple[Callable, str]]:
     """List what MMEngine checkpoints hold besides tensors and plain data.
 
@@ -87,6 +92,7 @@ def safe_globals() -> list[Callable | tuple[Callable, str]]:
         np.ndarray,
         *sorted(dtypes, key=repr),
         (_numeric_dtype, "numpy.dtype"),
+        (_no_bytes, "builtins.bytes"),
         (reconstruct, "numpy.core.multiarray._reconstruct"),
         (reconstruct, "numpy._core.multiarray._reconstruct"),
         (scalar, "numpy.core.multiarray.scalar"),

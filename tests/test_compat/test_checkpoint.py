@@ -326,3 +326,26 @@ def test_download_that_fails_says_what_to_do_without_a_network(monkeypatch):
         CheckpointLoader.load_checkpoint(name, "cpu", "silent")
     assert name in str(error.value) and "from_scratch=True" in str(error.value)
     assert "damaged" not in str(error.value)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "old"])
+def test_empty_arrays_load(tmp_path, zipped):
+    """Such as the sigmas of Human3.6M's joints, which MMPose does not have."""
+    content = dict(meta=dict(sigmas=np.zeros(0, np.float32), ids=np.zeros((0, 3), int)))
+    path = tmp_path / "empty.pth"
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    meta = load(path)["meta"]
+    assert meta["sigmas"].shape == (0,) and meta["sigmas"].dtype == np.float32
+    assert meta["ids"].shape == (0, 3)
+
+
+class _ManyBytes:
+    def __reduce__(self):
+        return bytes, (1 << 62,)
+
+
+def test_bytes_are_not_made_of_a_number(tmp_path):
+    path = tmp_path / "many.pth"
+    torch.save(dict(meta=_ManyBytes()), path)
+    with pytest.raises((pickle.UnpicklingError, TypeError)):
+        load(path)
