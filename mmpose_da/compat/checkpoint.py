@@ -68,8 +68,13 @@ def _numeric_dtype(code: str, *_: Any) -> np.dtype:
     )
 
 
-def _no_bytes() -> bytes:
-    """Replace ``bytes`` in a checkpoint: the content of an empty array, nothing else."""
+def _no_bytes(*arguments: Any) -> bytes:
+    """Replace ``bytes`` in a checkpoint, where it is the content of an empty array."""
+    if arguments:
+        raise UnpicklingError(
+            "the checkpoint requests bytes of a size or content of its own, but only "
+            "those of an empty array are safe to load"
+        )
     return b""
 
 
