@@ -103,7 +103,8 @@ class MixedDomainDataset(CombinedDataset):
         source (dict, optional): Config of any MMPose dataset, without a pipeline.
             Joints are mapped by name; a ``joint_map`` in the config maps joints whose
             names differ (see :func:`~mmpose_da.structures.joint_mapping`). A joint that
-            the dataset does not provide has weight 0. Defaults to None.
+            the dataset does not provide has weight 0. A list of configs makes one
+            source of several datasets, in the shares of their sizes. Defaults to None.
         target (dict, optional): The same for the target domain. Defaults to None.
         labeled_target (dict, optional): The share of target images whose labels are
             used, ``dict(ratio=0.05)`` or ``dict(count=500)``, and the ``seed`` of the
@@ -130,7 +131,7 @@ class MixedDomainDataset(CombinedDataset):
     def __init__(
         self,
         joints: str | dict,
-        source: dict | None = None,
+        source: dict | Sequence[dict] | None = None,
         target: dict | None = None,
         labeled_target: dict | None = None,
         pipeline: Sequence[dict | Callable] = (),
@@ -147,6 +148,8 @@ class MixedDomainDataset(CombinedDataset):
         if pseudo_target is not None and (target is None or labels_all):
             raise ValueError("pseudo_target is given, but there is no unlabeled target")
 
+        self.domains: list[str] = []
+        self._domain_of_part: list[str] = []
         super().__init__(
             metainfo=joint_metainfo(joints),
             datasets=[],
@@ -155,9 +158,9 @@ class MixedDomainDataset(CombinedDataset):
         )
         self.left_out: dict[str, list[LeftOut]] = {}
         self.labels: dict[str, Labels] = {}
+        sources = [] if source is None else _as_list(source)
+        parts = [(SOURCE, self._load_domain(SOURCE, cfg)) for cfg in sources]
         domains = {}
-        if source is not None:
-            domains[SOURCE] = self._load_domain(SOURCE, source)
         if target is not None and labeled_target is not None:
             domains[TARGET_LABELED] = self._load_domain(TARGET_LABELED, target)
         if target is not None and not labels_all:
@@ -174,12 +177,26 @@ class MixedDomainDataset(CombinedDataset):
                 ]
         if target is not None and pseudo_target is not None:
             domains = self._add_pseudo(domains, target, pseudo_target)
-        for name, dataset in domains.items():
-            _log_people(name, len(dataset), self.left_out[name])
-        self.domains = list(domains)
-        self.datasets = list(domains.values())
+        parts += domains.items()
+        self._domain_of_part = [name for name, _ in parts]
+        self.domains = list(dict.fromkeys(self._domain_of_part))
+        self.datasets = [dataset for _, dataset in parts]
         self._lens = [len(dataset) for dataset in self.datasets]
         self._len = sum(self._lens)
+        for name, count in zip(self.domains, self.lens, strict=True):
+            _log_people(name, count, self.left_out[name])
+
+    @property
+    def lens(self) -> list[int]:
+        """The number of people of each domain."""
+        return [
+            sum(
+                count
+                for count, part in zip(self._lens, self._domain_of_part, strict=True)
+                if part == domain
+            )
+            for domain in self.domains
+        ]
 
     @classmethod
     def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
@@ -189,7 +206,8 @@ class MixedDomainDataset(CombinedDataset):
         """Build the dataset of a domain, with its joints mapped and labels hidden."""
         dataset, joint_map, box_jitter, labels = _build_dataset(domain, cfg)
         self.labels[domain] = labels
-        self.left_out[domain] = load_people(dataset, labels, box_jitter)
+        left_out = load_people(dataset, labels, box_jitter)
+        self.left_out[domain] = self.left_out.get(domain, []) + left_out
         if self.pipeline.transforms:
             _check_first_image(domain, dataset)
         mapping = joint_mapping(dataset.metainfo, self.metainfo, joint_map)
@@ -224,7 +242,8 @@ class MixedDomainDataset(CombinedDataset):
                 "labels are used, see labeled_target"
             )
         domains[TARGET_PSEUDO] = dataset
-        rest = [i for identity, i in kept.items() if identity not in set(pseudo.ids)]
+        labeled = set(pseudo.ids)
+        rest = [i for identity, i in kept.items() if identity not in labeled]
         if rest:
             unlabeled.get_subset_(rest)
             domains[TARGET_UNLABELED] = unlabeled
@@ -249,7 +268,7 @@ class MixedDomainDataset(CombinedDataset):
 
     def domain_of(self, index: int) -> str:
         """Return the name of the domain to which a global sample index belongs."""
-        return self.domains[self._get_subset_index(index)[0]]
+        return self._domain_of_part[self._get_subset_index(index)[0]]
 
     def __getitems__(self, batch: Sequence[int]) -> list[dict]:
         """Return the samples of a batch. Called by the data loader."""
@@ -278,8 +297,8 @@ class MixedDomainDataset(CombinedDataset):
             if data is None:
                 raise ValueError("the pipeline returned None")
         except Exception as error:
-            domain_index, local_index = self._get_subset_index(idx)
-            info = BaseDataset.get_data_info(self.datasets[domain_index], local_index)
+            part, local_index = self._get_subset_index(idx)
+            info = BaseDataset.get_data_info(self.datasets[part], local_index)
             raise RuntimeError(
                 f"annotation {info['id']} of the domain '{domain}', image "
                 f"'{info['img_path']}', could not be prepared: "
@@ -293,6 +312,14 @@ class MixedDomainDataset(CombinedDataset):
             if parts is not None:
                 _add_parts(sample, parts)
         return data
+
+
+def _as_list(source: dict | Sequence[dict]) -> list[dict]:
+    if isinstance(source, Sequence) and not isinstance(source, str):
+        if not source:
+            raise ValueError("source is an empty list; use None to train without one")
+        return list(source)
+    return [source]
 
 
 def _build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:

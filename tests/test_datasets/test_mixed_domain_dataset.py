@@ -381,3 +381,34 @@ def test_missing_file_and_missing_target_of_pseudo_labels(
     _, path = write_pseudo(10)
     with pytest.raises(ValueError, match="no unlabeled target"):
         build(path, source=coco)
+
+
+def test_a_source_of_several_datasets(coco, mpii, tmp_path):
+    sources = [coco, mpii]
+    dataset = MixedDomainDataset(
+        "MpiiDataset", source=sources, target=mpii, pipeline=TRAIN_PIPELINE
+    )
+    assert dataset.domains == ["source", "target_unlabeled"]
+    assert dataset.lens == [16, 10] and len(dataset) == 26
+    assert [dataset.domain_of(i) for i in (0, 6, 15, 16)] == [
+        *["source"] * 3,
+        "target_unlabeled",
+    ]
+    paths = [dataset[i]["data_samples"].img_path for i in range(16)]
+    assert ["coco" in path for path in paths] == [True] * 6 + [False] * 10
+    alone = MixedDomainDataset("MpiiDataset", source=mpii, pipeline=())
+    np.testing.assert_array_equal(
+        MixedDomainDataset("MpiiDataset", source=sources)[7]["keypoints"],
+        alone[1]["keypoints"],
+    )
+    with pytest.raises(ValueError, match="empty list"):
+        MixedDomainDataset("MpiiDataset", source=[])
+
+
+def test_an_error_names_the_part_of_a_source(coco, mpii):
+    Path(mpii["data_prefix"]["img"], "000002.png").write_bytes(b"")
+    dataset = MixedDomainDataset(
+        "MpiiDataset", source=[coco, mpii], pipeline=TRAIN_PIPELINE
+    )
+    with pytest.raises(RuntimeError, match=r"domain 'source', image '.*mpii.*000002"):
+        dataset[7]

@@ -14,6 +14,7 @@ def make(counts=COUNTS, seed=0, epoch=0, rank=0, world_size=1, shuffle=True, **k
     """A sampler over domains of the given sizes, without any data."""
     dataset = MixedDomainDataset.__new__(MixedDomainDataset)
     dataset.domains, dataset._lens = list(SIZES), list(SIZES.values())
+    dataset._domain_of_part = dataset.domains
     dataset._len, dataset._fully_initialized = sum(SIZES.values()), True
     sampler = DefaultSampler(dataset, shuffle=shuffle, seed=seed)
     sampler.rank, sampler.world_size = rank, world_size
@@ -98,6 +99,7 @@ def test_ranks_resume_with_the_batch_after_the_last(first):
 def test_domains_of_one_size_are_shuffled_differently():
     dataset = make().sampler.dataset
     dataset.domains, dataset._lens = ["source", "target_unlabeled"], [50, 50]
+    dataset._domain_of_part = dataset.domains
     dataset._len = 100
     counts = dict(source=50, target_unlabeled=50)
     sampler = DefaultSampler(dataset, shuffle=True, seed=0)
