@@ -44,8 +44,8 @@ class Adaptation(BaseModule):
     #: The domains that the batches of all ranks together must contain.
     needs: tuple[str, ...] = ()
 
-    #: The parts of the head's output that are read: ``'maps'``, its 2D heatmaps, or
-    #: ``'points'``, its joints. Not every head provides them.
+    #: What is read from the head's output: ``'points'``, ``'maps'`` (by plane), or
+    #: ``'heatmaps'`` (one plane of 2D heatmaps). Not every head provides all of them.
     reads: tuple[str, ...] = ()
 
     #: Adaptations prepare the images in ascending order of this number, regardless of

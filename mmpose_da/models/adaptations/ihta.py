@@ -44,7 +44,7 @@ class IHTA(Adaptation):
     """
 
     needs = (SOURCE, "target")
-    reads = ("maps",)
+    reads = ("heatmaps",)
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ class ISA(Adaptation):
     """
 
     needs = (TARGET_LABELED, TARGET_UNLABELED)
-    reads = ("maps",)
+    reads = ("heatmaps",)
 
     def __init__(
         self, compare: str = "heatmap", loss: dict | None = None, **kwargs: Any

@@ -130,7 +130,9 @@ class MeanTeacher(Adaptation):
         self.momentum, self.gamma = momentum, gamma
         self.statistics = statistics
         self.pseudo_heatmaps, self.sigma = pseudo_heatmaps, sigma
-        self.reads = ("points", "maps") if pseudo_heatmaps == "warped" else ("points",)
+        self.reads = (
+            ("points", "heatmaps") if pseudo_heatmaps == "warped" else ("points",)
+        )
         self.threshold, self.share = threshold, share
         self.occlusion = None if occlusion is None else KeypointOcclusion(**occlusion)
         self.loss_module = MODELS.build(loss or dict(type="ConsistencyLoss"))
@@ -146,11 +148,6 @@ class MeanTeacher(Adaptation):
         self.teacher.test_cfg = estimator.test_cfg  # the same, not a copy
         self.pixels = Pixels(estimator.data_preprocessor)
         self.outputs = estimator.head_outputs
-        if self.pseudo_heatmaps == "warped" and self.outputs.dimensions == 3:
-            raise ValueError(
-                "pseudo_heatmaps='warped' is for 2D heatmaps, and the maps of "
-                f"{type(estimator.head).__name__} have depth; use 'gaussian'"
-            )
         # Image pixels per unit of the head's grid, (x, y).
         scale = torch.tensor(self.outputs.scale)
         self.register_buffer("stride", scale, persistent=False)

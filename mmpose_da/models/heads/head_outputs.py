@@ -41,8 +41,9 @@ class HeadOutputs(ABC):
         head (BaseHead): A head with a decoder. It is not modified.
     """
 
-    #: Whether the output has a 2D heatmap for every joint.
-    has_maps = False
+    #: What adaptations can read: ``'points'``; ``'maps'``, whose softmax is a
+    #: distribution, by plane; ``'heatmaps'``, one plane whose peaks are at most 1.
+    gives: frozenset[str] = frozenset({"points"})
     #: Number of coordinates of a point.
     dimensions = 2
 
@@ -95,7 +96,7 @@ class HeatmapOutputs(HeadOutputs):
     Points are read from the last stage; all stages are trained.
     """
 
-    has_maps = True
+    gives = frozenset({"points", "maps", "heatmaps"})
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -276,7 +277,7 @@ class MarginalOutputs(HeadOutputs):
     by plane. The confidence is the head's score. All stages are taught.
     """
 
-    has_maps = True
+    gives = frozenset({"points", "maps"})
     dimensions = 3
 
     @property

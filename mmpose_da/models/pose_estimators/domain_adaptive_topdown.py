@@ -268,12 +268,11 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
 
     def _check_reads(self, name: str, adaptation: Adaptation) -> None:
         """Raise a ValueError if an adaptation reads what the head does not provide."""
-        given = set()
-        if self.head_outputs is not None:
-            given = {"points", "maps"} if self.head_outputs.has_maps else {"points"}
-        missing = set(adaptation.reads) - given
+        given = frozenset() if self.head_outputs is None else self.head_outputs.gives
+        missing = [what for what in adaptation.reads if what not in given]
         if missing:
-            what = "2D heatmaps" if "maps" in missing else "keypoints"
+            names = dict(points="keypoints", maps="heatmaps", heatmaps="2D heatmaps")
+            what = " and ".join(names[part] for part in missing)
             raise ValueError(
                 f"model.adaptations.{name}: {type(adaptation).__name__} reads {what} "
                 f"from the head, but {type(self.head).__name__} does not provide "

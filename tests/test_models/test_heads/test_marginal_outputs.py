@@ -44,7 +44,7 @@ def test_points_are_input_pixels(outputs):
     torch.testing.assert_close(found, points, rtol=0, atol=0.2)
     assert (confidence > 0.6).all() and (confidence <= 1).all()
     assert outputs.scale == (1, 1) and outputs.last(None) == (63, 63)
-    assert outputs.dimensions == 3 and outputs.has_maps
+    assert outputs.dimensions == 3 and "heatmaps" not in outputs.gives
     assert list(outputs.maps(logits_of(points))) == ["xy", "xz", "yz"]
 
 
@@ -120,6 +120,8 @@ ADAPTATIONS = dict(
         type="DomainAdversarial", discriminator=dict(type="GlobalDomainDiscriminator")
     ),
     dfa=dict(type="DomainFeatureAlignment"),
+    cafa=dict(type="CAFA"),
+    style=dict(type="StyleTransfer", style=dict(type="ColorStatisticsStyle")),
 )
 
 
@@ -134,7 +136,7 @@ def test_adaptations_of_2d_compose(name):
     assert total.isfinite()
     assert model.backbone.conv1.weight.grad.abs().sum() > 0
     terms = [key for key in losses if key.startswith(f"{name}.") and "loss" in key]
-    assert bool(terms) == (name != "dfa")
+    assert bool(terms) == (name not in ("dfa", "style"))
 
 
 def test_entropy_is_summed_over_the_planes():
@@ -151,5 +153,11 @@ def test_entropy_is_summed_over_the_planes():
 
 def test_warped_pseudo_heatmaps_are_for_2d():
     teacher = dict(ADAPTATIONS["teacher"], pseudo_heatmaps="warped")
-    with pytest.raises(ValueError, match="'warped' is for 2D .*MarginalHeatmapHead"):
+    with pytest.raises(ValueError, match="reads 2D heatmaps .*MarginalHeatmapHead"):
         build(dict(teacher=teacher))
+
+
+@pytest.mark.parametrize("name", ["IHTA", "ISA"])
+def test_adaptations_of_2d_heatmaps_say_so(name):
+    with pytest.raises(ValueError, match=rf"mine: {name} reads 2D heatmaps .*Marginal"):
+        build(dict(mine=dict(type=name)))
