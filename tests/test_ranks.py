@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from quick_mmengine import make_quick
 from tiny_domains import (
     COCO_MIDPOINTS,
     VAL_PIPELINE,
@@ -51,6 +52,7 @@ JOINED = dict(
     isa=dict(type="ISA"),
     isa_feature=dict(type="ISA", compare="feature"),
     mean_teacher=dict(type="MeanTeacher"),
+    dfa=dict(type="DomainFeatureAlignment"),
 )
 #: Each rank computes the loss of its own images, as the docstrings say.
 OF_EACH_RANK = dict(
@@ -175,6 +177,7 @@ def run_rank(rank, folder, port):
     import mmpose_da  # noqa: F401 - registers everything in the new process
 
     init_default_scope("mmpose")
+    make_quick(pytest.MonkeyPatch())
     torch.set_num_threads(1)
     os.environ.update(
         RANK=str(rank),

@@ -7,6 +7,7 @@ from mmpose.registry import MODELS
 from torch.func import functional_call
 
 from ...structures import DomainBatch, concat_trees, map_tensors
+from ..layers.numerics import empty_sum
 from .base import Adaptation
 
 
@@ -45,11 +46,14 @@ class DomainFeatureAlignment(Adaptation):
     def run_head(self, head: BaseHead, feats: Any, batch: DomainBatch) -> Any:
         """Run the head, with constant parameters for images without true labels."""
         count = batch.slice("labeled").stop
-        outputs = head.forward(map_tensors(lambda feat: feat[:count], feats))
         if count == len(batch):
-            return outputs
+            return head.forward(feats)
         rest = map_tensors(lambda feat: feat[count:], feats)
-        return concat_trees(outputs, self._frozen_pass(head, rest))
+        if count == 0:  # on this rank; its head still needs a gradient
+            zero = empty_sum(*head.parameters())
+            return map_tensors(lambda x: x + zero, self._frozen_pass(head, rest))
+        own = head.forward(map_tensors(lambda feat: feat[:count], feats))
+        return concat_trees(own, self._frozen_pass(head, rest))
 
     def _frozen_pass(self, head: BaseHead, feats: Any) -> Any:
         """Run the head without an effect on its parameters and statistics."""

@@ -10,7 +10,7 @@ from tiny_model import build, model_config
 from torch.func import functional_call
 
 from mmpose_da.codecs import MarginalHeatmap
-from mmpose_da.structures import map_tensors
+from mmpose_da.structures import DomainBatch, map_tensors
 
 DFA = dict(dfa=dict(type="DomainFeatureAlignment"))
 COUNTS = dict(source=4, target_pseudo=3, target_unlabeled=2)
@@ -150,3 +150,15 @@ def test_head_is_as_before_after_the_step():
     assert modes == [m.training for m in model.head.modules()]
     assert isinstance(model.head.decoder, MarginalHeatmap)
     assert build(adaptations=DFA).head.training
+
+
+def test_a_rank_without_labels_has_zero_gradients_of_the_head():
+    model = make(True)
+    images, samples = make_batch(True)
+    batch = DomainBatch(samples[7:], images[7:])
+    feats = model.student.extract_feat(batch.images)
+    outputs = model.adaptations["dfa"].run_head(model.head, feats, batch)
+    sum(x.square().sum() for x in outputs).backward()
+    for name, parameter in model.head.named_parameters():
+        assert parameter.grad is not None and not parameter.grad.any(), name
+    assert model.backbone.conv1.weight.grad.any()

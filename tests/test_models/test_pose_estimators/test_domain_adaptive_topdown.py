@@ -403,9 +403,6 @@ def test_weights_without_dataset_meta_have_the_joints_of_the_config(cfg, source)
 # Configs that are refused
 
 
-NAN = float("nan")
-
-
 def adapted(**changes) -> dict:
     return dict(adaptations=dict(mine={**dict(type="CAFA"), **changes}))
 
@@ -416,7 +413,10 @@ ESTIMATORS = {
     "no such argument": (adapted(wieght=1), "model.adaptations.mine: .*wieght"),
     "weight of text": (adapted(weight="0.5"), "mine: .*weight must be a number"),
     "weight below 0": (adapted(weight=-1), "mine: .*weight must be .* but is -1"),
-    "weight NaN": (adapted(weight=NAN), "mine: .*weight must be a number .* nan"),
+    "weight NaN": (
+        adapted(weight=float("nan")),
+        "mine: .*weight must be a number .* nan",
+    ),
     "an adaptation that is none": (dict(adaptations=dict(mine=3)), "adaptations.mine"),
     "adaptations without names": (dict(adaptations=[3]), "must map names to configs"),
     "ramp to before its begin": (adapted(rampup=dict(begin=9, end=2)), "mine: .*begin"),
