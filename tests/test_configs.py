@@ -1,5 +1,7 @@
 """Every runnable config: it parses, fits together, and makes a model."""
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,16 @@ def _default_data_root(monkeypatch):
     monkeypatch.delenv("MMPOSE_DA_DATA", raising=False)
 
 
+@cache
+def _read(path: Path) -> Config:
+    return Config.fromfile(path)
+
+
+def read(path: Path) -> Config:
+    """Read a config, from its file only once."""
+    return deepcopy(_read(path))
+
+
 def domains_of(cfg: Config) -> set[str]:
     dataset = cfg.train_dataloader.dataset
     labeled = dataset.get("labeled_target")
@@ -71,7 +83,7 @@ def test_every_row_is_there():
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_config_fits_together(path):
-    cfg = Config.fromfile(path)
+    cfg = read(path)
     loader = cfg.train_dataloader
     counts = loader.batch_sampler.samples_per_domain
     assert set(counts) == domains_of(cfg)
@@ -95,7 +107,7 @@ def test_config_fits_together(path):
 
 @pytest.mark.parametrize("path", [*CONFIGS, *STYLES], ids=lambda path: path.stem)
 def test_runtime_is_exact_whatever_starts_the_run(path, load_tool):
-    cfg = Config.fromfile(path)
+    cfg = read(path)
     assert cfg.custom_imports.imports == ["mmpose_da"]
     assert cfg.runner_type == "ConciseLogRunner"
     exact = {"ExactEpochBasedTrainLoop", "ExactIterBasedTrainLoop", "AdaBNLoop"}
@@ -117,7 +129,7 @@ def test_runtime_is_exact_whatever_starts_the_run(path, load_tool):
 
 @pytest.mark.parametrize("pair", SYNTHETIC)
 def test_synthetic_pairs_are_trained_and_evaluated_as_in_the_papers(pair):
-    cfg = Config.fromfile(CONFIGS[0].parent / f"{pair}_res101_source-only.py")
+    cfg = read(CONFIGS[0].parent / f"{pair}_res101_source-only.py")
     assert cfg.model.backbone.depth == 101
     assert cfg.val_evaluator.type == "SharedJointsPCK"
     assert cfg.val_evaluator.thr == 0.05
@@ -144,8 +156,8 @@ def test_synthetic_pairs_are_trained_and_evaluated_as_in_the_papers(pair):
 def test_adapted_synthetic_pairs_distill_from_a_trained_teacher(pair):
     """Kim et al., ECCV 2022: 40 of 70 epochs of 500 steps on the source alone."""
     folder = CONFIGS[0].parent
-    source = Config.fromfile(folder / f"{pair}_res101_source-only.py")
-    adapted = Config.fromfile(folder / f"{pair}_res101_mla.py")
+    source = read(folder / f"{pair}_res101_source-only.py")
+    adapted = read(folder / f"{pair}_res101_mla.py")
     start = 40 * 500
     assert adapted.load_from == f"work_dirs/{pair}_res101_source-only/iter_{start}.pth"
     checkpoint, end = source.default_hooks.checkpoint, source.train_cfg.max_iters
@@ -160,7 +172,7 @@ def test_adapted_synthetic_pairs_distill_from_a_trained_teacher(pair):
 @pytest.mark.parametrize("pair", SYNTHETIC)
 @pytest.mark.parametrize("row", ["source-only", "mla", "oracle"])
 def test_rotation_is_that_of_the_paper(pair, row):
-    cfg = Config.fromfile(CONFIGS[0].parent / f"{pair}_res101_{row}.py")
+    cfg = read(CONFIGS[0].parent / f"{pair}_res101_{row}.py")
     [transform] = [
         t
         for t in cfg.train_dataloader.dataset.pipeline
@@ -172,7 +184,7 @@ def test_rotation_is_that_of_the_paper(pair, row):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_keypoint_features_of_ihta_are_fine(path):
     """A position is at most 8 px of the network's input."""
-    cfg = Config.fromfile(path)
+    cfg = read(path)
     ihta = cfg.model.get("adaptations", {}).get("ihta")
     if not ihta:
         pytest.skip("without IHTA")
@@ -190,7 +202,7 @@ def test_keypoint_features_of_ihta_are_fine(path):
 
 def test_rows_of_the_embedded_pair_differ_in_the_method_alone():
     rows = {
-        path.stem: Config.fromfile(path)
+        path.stem: read(path)
         for path in CONFIGS
         if path.stem.startswith("studio2street") and "pretrain" not in path.stem
     }
@@ -213,7 +225,7 @@ def test_rows_of_the_embedded_pair_differ_in_the_method_alone():
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_model_is_built_with_what_its_adaptations_need(path):
-    cfg = Config.fromfile(path)
+    cfg = read(path)
     model = MODELS.build(cfg.model)
     domains = domains_of(cfg)
     domains |= {"target"} if domains - {"source"} else set()

@@ -256,7 +256,7 @@ def test_box_jitter_moves_the_boxes_of_the_unlabeled_domain_alone(coco, mpii):
             np.testing.assert_array_equal(box, moved[image])
 
 
-def detections(coco: dict, **changes) -> list:
+def detections(coco: dict) -> list:
     """One detection in each image, five pixels from the annotated box, and two more."""
     images = json.loads(Path(coco["ann_file"]).read_text())["images"]
     found = [

@@ -41,7 +41,7 @@ def test_log_starts_with_what_matters(run, tmp_path):
     for words in (
         "Hooks will be executed",
         "System environment",
-        "train_dataloader=",  # not formatted, see conftest.py
+        "train_dataloader=",  # not formatted, see quick_mmengine.py
     ):
         assert words in setup and words not in text
     assert "train_dataloader=" in (tmp_path / "run" / "tiny.py").read_text()
