@@ -39,11 +39,39 @@ def write_lspet(folder: Path, joints: np.ndarray, visible: np.ndarray) -> None:
 
 
 def write_clip(info: Path, joints: np.ndarray, frames: int | None = None) -> None:
-    """A clip of SURREAL with joints (T, 24, 2); frame t is of the gray 20 t."""
+    """A clip of SURREAL with joints (T, 24, 2), at random depths."""
+    depth = np.random.default_rng(0).uniform(6, 8, joints.shape[:2])[..., None]
+    rays = (joints - [160, 120]) / 600
+    seen = np.concatenate([rays, np.ones_like(depth)], axis=2) * depth
+    write_clip_3d(info, seen, joints, frames)
+
+
+def write_clip_3d(
+    info: Path,
+    seen: np.ndarray,
+    joints: np.ndarray | None = None,
+    frames: int | None = None,
+    location: tuple[float, float, float] = (6.75, -0.98, -1.93),
+) -> None:
+    """A clip of SURREAL with joints (T, 24, 3); frame t is of the gray 20 t.
+
+    The joints are in meters, to the right of the camera, below it, and before it. The
+    2D joints are whole pixels, as in the release, unless they are given.
+    """
     info.parent.mkdir(parents=True, exist_ok=True)
-    mat = joints.transpose(2, 1, 0).astype(np.float32)
-    # MATLAB drops the last axis of one frame.
-    savemat(info, dict(joints2D=mat[..., 0] if len(joints) == 1 else mat))
+    right, below, before = np.moveaxis(seen, 2, 0)
+    # Blender's camera looks along -x of the world. Its right is -z, and its down is y.
+    world = np.stack(
+        [location[0] - before, location[1] + below, location[2] - right], axis=2
+    )
+    if joints is None:
+        pixels = np.stack([right, below], axis=2) / before[..., None] * 600
+        joints = np.round(pixels + [160, 120])
+    arrays = dict(joints2D=joints, joints3D=world)
+    mats = {k: v.transpose(2, 1, 0).astype(np.float32) for k, v in arrays.items()}
+    if len(seen) == 1:  # MATLAB drops the last axis of one frame
+        mats = {name: mat[..., 0] for name, mat in mats.items()}
+    savemat(info, dict(mats, camLoc=np.float32(location)[:, None]))
     video = cv2.VideoWriter(
         str(info).replace("_info.mat", ".mp4"),
         cv2.VideoWriter_fourcc(*"mp4v"),
@@ -51,28 +79,63 @@ def write_clip(info: Path, joints: np.ndarray, frames: int | None = None) -> Non
         (320, 240),
     )
     assert video.isOpened()
-    for t in range(len(joints) if frames is None else frames):
+    for t in range(len(seen) if frames is None else frames):
         video.write(np.full((240, 320, 3), 20 * t, np.uint8))
     video.release()
 
 
-def write_h36m(folder: Path, train: np.ndarray, test: np.ndarray) -> None:
-    """Human3.6M, as MMPose's preprocess_h36m.py writes it."""
+#: A camera of Human3.6M: f, c, k, and p.
+LENS = dict(
+    f=np.array([[1145.0], [1143.8]]),
+    c=np.array([[512.5], [515.4]]),
+    k=np.array([[-0.207], [0.248], [-0.003]]),
+    p=np.array([[-0.0014], [-0.001]]),
+)
+
+
+def write_h36m(
+    folder: Path, train: np.ndarray, test: np.ndarray, action: str = "Directions_1"
+) -> None:
+    """Human3.6M, as MMPose's preprocess_h36m.py writes it; 3D joints fit the 2D ones.
+
+    The 2D joints (N, 17, 2) are those on the image, which the lens distorts.
+    """
     (folder / "annotation_body3d/fps10").mkdir(parents=True)
+    cameras = {}
     for part, subject, joints in (("train", "S1", train), ("test", "S9", test)):
-        clip = f"{subject}_Directions_1.54138969"
-        names = [f"{subject}/{clip}/{clip}_{5 * i + 1:06d}.jpg" for i in range(9)]
-        names = names[: len(joints)]
+        clip = f"{subject}_{action}.54138969"
+        names = [
+            f"{subject}/{clip}/{clip}_{5 * i + 1:06d}.jpg" for i in range(len(joints))
+        ]
         for name in names:
             write_image(folder / "images" / name, 1000, 1002)
+        ones = np.ones((*joints.shape[:2], 1))
         np.savez(
             folder / f"annotation_body3d/fps10/h36m_{part}.npz",
             imgname=np.array(names),
             center=joints.mean(1),
             scale=np.ones(len(joints)),
-            part=np.concatenate([joints, np.ones((*joints.shape[:2], 1))], axis=2),
-            S=np.zeros((len(joints), 17, 4)),
+            part=np.concatenate([joints, ones], axis=2),
+            S=np.concatenate([before_the_lens(joints), ones], axis=2),
         )
+        pose = dict(R=np.eye(3), T=np.ones((3, 1)), w=1000, h=1002, name="camera1")
+        cameras[subject, "54138969"] = dict(pose, id="54138969", **LENS)
+    with (folder / "annotation_body3d/cameras.pkl").open("wb") as file:
+        pickle.dump(cameras, file)
+
+
+def before_the_lens(joints: np.ndarray) -> np.ndarray:
+    """Points (N, 17, 3) in meters, at random depths, that are seen at joints."""
+    matrix = np.eye(3)
+    matrix[[0, 1], [0, 1]], matrix[:2, 2] = LENS["f"].ravel(), LENS["c"].ravel()
+    k, p = LENS["k"].ravel(), LENS["p"].ravel()
+    distortion = np.array([*k[:2], *p, k[2]])
+    rays = cv2.undistortPoints(joints.reshape(-1, 1, 2), matrix, distortion)
+    rays = np.concatenate(
+        [rays.reshape(joints.shape), np.ones_like(joints[..., :1])], 2
+    )
+    depth = np.random.default_rng(1).uniform(4.5, 5.5, joints.shape[:2])
+    return rays * depth[..., None]
 
 
 def write_rhd(folder: Path, uv_vis: dict[int, np.ndarray]) -> None:

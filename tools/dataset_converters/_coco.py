@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -83,6 +84,29 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(existing(path).read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
+        raise ConversionError(f"'{path}' cannot be read: {error}") from error
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Unpickles arrays and plain containers, and runs nothing else."""
+
+    NAMES = ("_reconstruct", "_frombuffer", "ndarray", "dtype", "scalar")
+
+    def find_class(self, module: str, name: str) -> Any:
+        array = module.split(".")[0] == "numpy" and name in self.NAMES
+        if not array and (module, name) != ("_codecs", "encode"):
+            raise pickle.UnpicklingError(f"'{module}.{name}' is not allowed in it")
+        return super().find_class(module, name)
+
+
+def read_pickle(path: Path) -> Any:
+    """Read a pickle of arrays and plain containers, without running code in it."""
+    try:
+        with existing(path).open("rb") as file:
+            return ArrayUnpickler(file, encoding="latin1").load()
+    except ConversionError:
+        raise
+    except Exception as error:  # of any type: the file may be damaged anywhere
         raise ConversionError(f"'{path}' cannot be read: {error}") from error
 
 

@@ -1,10 +1,7 @@
 """Convert the Rendered Handpose Dataset to COCO-style JSON, one instance per hand."""
 
 import argparse
-import pickle
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from _coco import (
@@ -12,8 +9,8 @@ from _coco import (
     UNLABELED,
     CocoFile,
     ConversionError,
-    existing,
     make_parser,
+    read_pickle,
     run,
     square_box,
     track,
@@ -21,27 +18,6 @@ from _coco import (
 
 SIZE = (320, 320)
 HANDS = dict(left=slice(0, 21), right=slice(21, 42))
-
-
-class ArrayUnpickler(pickle.Unpickler):
-    """Unpickles arrays and plain containers, and runs nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        array = name in ("_reconstruct", "ndarray", "dtype", "scalar")
-        if (module, name) != ("_codecs", "encode") and not (
-            array and module.split(".")[0] == "numpy"
-        ):
-            raise pickle.UnpicklingError(f"'{module}.{name}' is not allowed in it")
-        return super().find_class(module, name)
-
-
-def read_annotations(path: Path) -> dict[int, dict]:
-    """Return the annotations by the number of their image."""
-    try:
-        with existing(path).open("rb") as file:
-            return ArrayUnpickler(file, encoding="latin1").load()
-    except (pickle.UnpicklingError, EOFError) as error:
-        raise ConversionError(f"'{path}' cannot be read: {error}") from error
 
 
 def overlap(box: np.ndarray, points: np.ndarray) -> float:
@@ -56,7 +32,7 @@ def convert(args: argparse.Namespace) -> None:
     for part, folder in dict(train="training", test="evaluation").items():
         path = args.folder / f"{folder}/anno_{folder}.pickle"
         coco = CocoFile("Rhd2DDataset", ["hand"], bbox_source="keypoints")
-        annotations = sorted(read_annotations(path).items())
+        annotations = sorted(read_pickle(path).items())
         for number, annotation in track(annotations, part):
             joints = np.asarray(annotation.get("uv_vis"), float)
             if joints.shape != (42, 3):
