@@ -5,14 +5,22 @@ from .feature_embedding import (
 )
 from .joints_visualizer import JointsVisualizer
 from .paired_predictions import draw_paired_predictions
+from .pseudo_label_quality import (
+    LabelQuality,
+    label_quality,
+    plot_label_quality,
+)
 from .training_curves import loss_terms, plot_training_curves
 
 __all__ = [
     "JointsVisualizer",
+    "LabelQuality",
     "draw_paired_predictions",
     "embed_features",
     "extract_features",
+    "label_quality",
     "loss_terms",
     "plot_feature_embedding",
+    "plot_label_quality",
     "plot_training_curves",
 ]
