@@ -40,7 +40,7 @@ train_pipeline = [
     dict(
         type='RandomBBoxTransform', shift_prob=0, scale_factor=(0.85, 1.25),
         rotate_factor=20),
-    dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
     dict(type='TransformDepth'),
     dict(type='GenerateTarget', encoder=codec),
     dict(type='PackPoseInputs')
@@ -48,7 +48,7 @@ train_pipeline = [
 val_pipeline = [
     dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale', padding=1.1),
-    dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
     dict(
         type='PackPoseInputs',
         meta_keys=('id', 'img_id', 'img_path', 'ori_shape', 'img_shape', 'input_size',

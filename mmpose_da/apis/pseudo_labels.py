@@ -147,7 +147,6 @@ class _Labeler:
                 raise ValueError(f"views need points, which {head} does not provide")
             self.outputs = outputs
             self.pixels = Pixels(model.data_preprocessor).to(next(model.parameters()))
-        # The samples of MMPose and its 3D heads have the depth in image pixels.
 
     def __call__(self, batch: dict) -> Iterator[tuple]:
         if not self.views:
@@ -157,6 +156,7 @@ class _Labeler:
             return
         data = self.model.data_preprocessor(batch, False)
         points, confidence = self._ensemble(data["inputs"])
+        points[..., :2] *= points.new_tensor(self.outputs.decoded)
         for sample, keypoints, scores in zip(
             data["data_samples"], points, confidence, strict=True
         ):

@@ -45,7 +45,7 @@ HUMAN36M: dict[str, dict[str, float]] = {
             "foot": "ankle",
         }.items()
     },
-    "spine": {"spine1": 1},
+    "spine": {"spine2": 1},
     "thorax": {"neck": 1},
     "neck_base": {"head": 1},
     "head": {"head": 1, "neck": 0.5, "spine3": -0.5},

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
+from mmpose.codecs import UDPHeatmap
 from mmpose.models.heads import (
     BaseHead,
     CPMHead,
@@ -59,6 +60,16 @@ class HeadOutputs(ABC):
         """Return heatmaps (B, K, h, w) by plane, ``'xy'`` for a 2D head, if any."""
         return {}
 
+    @property
+    def decoded(self) -> tuple[float, float]:
+        """Factors, in x and y, from input pixels to what the codec's ``decode`` gives.
+
+        They are 1 but for UDP, whose inputs are cropped from the center of the first
+        pixel to that of the last. MMPose's estimators convert what is decoded to image
+        pixels.
+        """
+        return 1.0, 1.0
+
     @abstractmethod
     def last(self, outputs: Any) -> tuple[float, float]:
         """Return the largest x and y of a point inside the input, in grid units."""
@@ -102,6 +113,13 @@ class HeatmapOutputs(HeadOutputs):
     def scale(self) -> tuple[float, float]:
         x, y = self.head.decoder.scale_factor
         return float(x), float(y)
+
+    @property
+    def decoded(self) -> tuple[float, float]:
+        if not isinstance(self.head.decoder, UDPHeatmap):
+            return 1.0, 1.0
+        width, height = self.head.decoder.input_size
+        return width / (width - 1), height / (height - 1)
 
     @staticmethod
     def _stages(outputs: Tensor | list[Tensor]) -> list[Tensor]:

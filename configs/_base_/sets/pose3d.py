@@ -1,0 +1,16 @@
+# SURREAL and Human3.6M with 3D joints, in mm in the frame of the camera. The converters
+# that write the 2D files write these as well; both have the joints of Human3.6M.
+surreal3d_train = dict(
+    type='Pose3dDataset',
+    data_root='{{$MMPOSE_DA_DATA:data}}/surreal/',
+    ann_file='annotations/surreal3d_train.json',
+    data_prefix=dict(img='images/'))
+
+# Protocol 1: trained on S1, S5, S6, S7, S8; tested on every 64th frame of S9, S11.
+h36m3d_train = dict(
+    type='Pose3dDataset',
+    data_root='{{$MMPOSE_DA_DATA:data}}/h36m/',
+    ann_file='annotations/h36m3d_train.json',
+    data_prefix=dict(img='images/'))
+h36m3d_test = dict(
+    h36m3d_train, ann_file='annotations/h36m3d_test.json', test_mode=True)
