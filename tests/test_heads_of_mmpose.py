@@ -160,6 +160,8 @@ def test_adaptations_that_read_maps_say_so(config):
     )
     for name, adaptation in cases.items():
         config.model.adaptations = {name: adaptation}
-        message = f"adaptations.{name}: {adaptation['type']} reads (2D )?heatmaps.*{head}"
+        message = (
+            f"adaptations.{name}: {adaptation['type']} reads (2D )?heatmaps.*{head}"
+        )
         with pytest.raises(ValueError, match=message):
             MODELS.build(config.model)

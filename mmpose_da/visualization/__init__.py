@@ -5,6 +5,7 @@ from .feature_embedding import (
 )
 from .joints_visualizer import JointsVisualizer
 from .paired_predictions import draw_paired_predictions
+from .poses_3d import draw_poses_3d
 from .pseudo_label_quality import (
     LabelQuality,
     label_quality,
@@ -16,6 +17,7 @@ __all__ = [
     "JointsVisualizer",
     "LabelQuality",
     "draw_paired_predictions",
+    "draw_poses_3d",
     "embed_features",
     "extract_features",
     "label_quality",
