@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +13,6 @@ import torch
 from matplotlib.figure import Figure
 from mmengine.dataset import BaseDataset, pseudo_collate
 from mmpose.models.pose_estimators.base import BasePoseEstimator
-from mpl_toolkits.mplot3d.axes3d import Axes3D
 
 from .paired_predictions import ANNOTATED
 
@@ -70,9 +70,8 @@ def draw_poses_3d(
         for column, pose in enumerate(poses):
             place = row * count + column + 1
             axes = figure.add_subplot(height, count, place, projection="3d")
-            reach = np.abs(
-                rows[ANNOTATED][column] - rows[ANNOTATED][column][root]
-            ).max()
+            truth = rows[ANNOTATED][column]
+            reach = np.abs(truth - truth[root]).max()
             _draw(axes, pose - pose[root], bones, names, 1.1 * reach)
             if column == 0:
                 axes.set_title(title, fontsize="small", loc="left")
@@ -105,9 +104,7 @@ def _image(info: dict) -> np.ndarray:
     return image[y1:y2, x1:x2, ::-1]
 
 
-def _draw(
-    axes: Axes3D, pose: np.ndarray, bones: list, names: dict, reach: float
-) -> None:
+def _draw(axes: Any, pose: np.ndarray, bones: list, names: dict, reach: float) -> None:
     """Draw a pose (K, 3): x to the right, depth away from the viewer, y down."""
     for start, end in bones:
         sides = {names[start].split("_")[0], names[end].split("_")[0]}
