@@ -131,9 +131,9 @@ def test_killed_and_run_again_it_has_the_same_end(tmp_path, repo, coco, mpii):
     cfg.model.head = head_config()
     cfg.model.update(joints="Pose3dDataset", test_cfg=dict())
     cfg.model.adaptations = dict(dfa=dict(type="DomainFeatureAlignment"))
-    cfg.train_dataloader.dataset.update(
-        joints="Pose3dDataset", source=source, target=target, pipeline=PIPELINE
-    )
+    people = dict(source=source, target=target, pipeline=PIPELINE)
+    for key, value in dict(people, joints="Pose3dDataset").items():
+        cfg.train_dataloader.dataset[key] = value  # `update` would merge
     for name in ("val", "test"):
         loader = cfg[f"{name}_dataloader"]
         loader.dataset = dict(target, test_mode=True, pipeline=VAL_PIPELINE)
