@@ -80,10 +80,13 @@ def draw_poses_3d(
 
 
 def _annotated(info: dict) -> np.ndarray:
-    """Return the annotated joints (K, 3) in image pixels."""
+    """Return the annotated joints (K, 3) in image pixels, also outside the image."""
     if "depth" not in info:
         raise ValueError(f"annotation {info['id']} has no depth to draw")
-    return np.column_stack([info["keypoints"][0], info["depth"][0]])
+    fx, fy, cx, cy = info["camera"]
+    joints = info["keypoints_cam"][0]
+    points = joints[:, :2] / joints[:, 2:] * [fx, fy] + [cx, cy]
+    return np.column_stack([points, info["depth"][0]])
 
 
 def _predict(model: BasePoseEstimator, people: list[dict]) -> list[np.ndarray]:

@@ -39,9 +39,21 @@ def test_each_row_is_what_its_title_says(people, tmp_path, monkeypatch):
     for i in range(2):
         info = people.get_data_info(i)
         truth = np.column_stack([info["keypoints"][0], info["depth"][0]])
-        np.testing.assert_allclose(drawn[i], truth - truth[0])
+        np.testing.assert_allclose(drawn[i], truth - truth[0], atol=1e-3)
     assert not np.allclose(drawn[2], drawn[4])  # other weights
     assert all(np.allclose(pose[0], 0) for pose in drawn)
+
+
+def test_a_joint_outside_the_image_is_drawn_where_it_is(people, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(poses_3d, "_draw", lambda axes, pose, *args: drawn.append(pose))
+    info = people.get_data_info(0)
+    truth = np.column_stack([info["keypoints"][0], info["depth"][0]])
+    hidden = dict(info, keypoints=info["keypoints"].copy())
+    hidden["keypoints"][0, 10] = 0  # as an annotation file has it
+    monkeypatch.setattr(people, "get_data_info", lambda index: hidden)
+    draw_poses_3d({}, people, 1, tmp_path / "x.png")
+    np.testing.assert_allclose(drawn[0], truth - truth[0], atol=1e-3)
 
 
 def test_nobody_or_no_depth(people, tmp_path):
