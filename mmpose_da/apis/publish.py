@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import OrderedDict
 from contextlib import redirect_stdout
@@ -13,12 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 from mmpose.apis import inference_topdown, init_model
-from mmpose.registry import DATASETS
+from mmpose.registry import DATASETS, MODELS
 from torch import nn
 
 from ..engine import AtomicLocalBackend
+from ..models.pose_estimators.pose_network import PARTS
 from ..structures import joint_metainfo
 from .config import config_text
 
@@ -60,9 +63,10 @@ def publish(
 ) -> tuple[Path, Path]:
     """Write an adapted model as a stock MMPose model: weights and a matching config.
 
-    Neither needs this package. Before the files appear under their final names, the
-    weights are loaded with the config in strict mode and checked to give the same
-    predictions as the adapted model.
+    Neither needs this package, unless a part of the network belongs to it, such as the
+    head for marginal heatmaps: then the config imports it, and a warning says so.
+    Before the files appear under their final names, the weights are loaded with the
+    config in strict mode and checked to give the same predictions as the adapted model.
 
     Args:
         config (str | Path | Config): The config of the run.
@@ -118,6 +122,14 @@ def publish(
     finally:
         weights.unlink(missing_ok=True)
         config_file.unlink(missing_ok=True)
+    own = _own(deployed["model"])
+    if own:
+        print_log(
+            f"{own} are part of this package, so the published model needs it: run "
+            "`import mmpose_da` before MMPose",
+            "current",
+            logging.WARNING,
+        )
     return target, target.with_suffix(".py")
 
 
@@ -169,6 +181,7 @@ def deploy_config(cfg: Config) -> dict[str, Any]:
     )
     return dict(
         default_scope="mmpose",
+        **(dict(custom_imports=dict(imports=["mmpose_da"])) if _own(model) else {}),
         model=model,
         dataset_type=dataset_type,
         data_mode="topdown",
@@ -181,6 +194,17 @@ def deploy_config(cfg: Config) -> dict[str, Any]:
         train_dataloader=dict(dataset=dataset),
         test_dataloader=dict(dataset=dataset),
     )
+
+
+def _own(model: dict) -> list[str]:
+    """Return the parts of a network that this package has and stock MMPose lacks."""
+    types = [(model.get(part) or {}).get("type") for part in PARTS]
+    classes = [MODELS.get(kind) if isinstance(kind, str) else kind for kind in types]
+    return [
+        kind.__name__
+        for kind in classes
+        if kind is not None and kind.__module__.startswith("mmpose_da.")
+    ]
 
 
 def _plain_metainfo(joints: str | dict) -> dict:

@@ -238,3 +238,11 @@ def test_command_prints_the_names(run, tmp_path, load_tool, capsys):
     with pytest.raises(SystemExit) as error:
         tool.main([*argv[:2], str(tmp_path / "stock.onnx")])
     assert error.value.code == 1 and "end in .pth" in capsys.readouterr().err
+
+
+def test_a_network_with_parts_of_this_package_imports_it(repo):
+    folder = repo / "configs"
+    marginal = Config.fromfile(folder / "da_3d/studio2street3d_res18_dfa.py")
+    assert deploy_config(marginal)["custom_imports"] == dict(imports=["mmpose_da"])
+    stock = Config.fromfile(folder / "da/studio2street_res18_mla.py")
+    assert "custom_imports" not in deploy_config(stock)
