@@ -140,7 +140,7 @@ class _Labeler:
         if views:
             assert model.dataset_meta is not None
             self.flip_indices: Sequence[int] = model.dataset_meta["flip_indices"]
-            self.network = model.deployed
+            self.network = model._predicting()  # refuses a teacher that was never set
             outputs = head_outputs(self.network.head)
             if outputs is None:
                 head = type(self.network.head).__name__
