@@ -17,7 +17,7 @@ class Killed(Exception):
 
 
 class Kill(Hook):
-    """Ends a run before an iteration or a validation, once so many are done."""
+    """Ends a run before an iteration or a validation, after a given number of them."""
 
     priority = "VERY_HIGH"
 

@@ -66,10 +66,7 @@ def make_config(args: argparse.Namespace) -> "Config":
             out_dir=args.show_dir,
         )
     apis.merge_options(cfg, args.cfg_options)  # these override all other options
-    if args.resume is not None:
-        apis.resume(cfg, args.resume)
-    if cfg.get("from_scratch", False):
-        apis.start_from_scratch(cfg)
+    apis.set_start(cfg, args.resume)
     return cfg
 
 

@@ -22,6 +22,7 @@ from .training import (
     enable_amp,
     enable_auto_scale_lr,
     resume,
+    set_start,
     start_from_scratch,
     train,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "publish",
     "resume",
     "set_checkpoint",
+    "set_start",
     "start_from_scratch",
     "test",
     "train",

@@ -265,7 +265,7 @@ def closing(work_dir: Path, adapted: Result) -> str:
     """Say where everything is, and what to run next."""
     return f"""
 {work_dir}/predictions.jpg  the first people of the street's validation set
-{work_dir}/curves.png       losses and {VALIDATIONS} validations of both trainings
+{work_dir}/curves.png       losses and {VALIDATIONS} validations of both runs
 {work_dir}/features.png     t-SNE of the features of both domains, before and after
 {work_dir}/adapted/{adapted.checkpoint.name}
 

@@ -30,7 +30,7 @@ from mmengine.runner import CheckpointLoader
 from ..engine import find_checkpoint
 from .config import load_config, merge_options
 from .stages import scalars
-from .training import build_runner, resume, start_from_scratch
+from .training import build_runner, set_start
 
 PHASES = ("start", "iteration", "save", "validation")
 #: Values that differ between any two runs.
@@ -78,9 +78,7 @@ def make_config(path: str, work_dir: Path, options: dict) -> Config:
     merge_options(cfg, options)
     if cfg.get("randomness", {}).get("seed") is None:
         cfg.randomness = dict(cfg.get("randomness", {}), seed=0)  # the same for all
-    resume(cfg)
-    if cfg.get("from_scratch", False):
-        start_from_scratch(cfg)
+    set_start(cfg, "auto")
     return cfg
 
 

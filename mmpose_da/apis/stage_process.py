@@ -5,16 +5,14 @@ import sys
 from mmengine.config import Config
 
 from mmpose_da.apis.pseudo_labels import pseudo_label
-from mmpose_da.apis.training import resume, start_from_scratch, train
+from mmpose_da.apis.training import set_start, train
 
 
 def train_config(config: str, work_dir: str) -> None:
     """Train a config file in a work directory, or resume it there."""
     cfg = Config.fromfile(config)
     cfg.update(work_dir=work_dir, launcher="none")
-    resume(cfg)
-    if cfg.get("from_scratch", False):
-        start_from_scratch(cfg)
+    set_start(cfg, "auto")
     train(cfg)
 
 

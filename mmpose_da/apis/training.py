@@ -122,6 +122,21 @@ def resume(cfg: Config, checkpoint: str = "auto") -> None:
         cfg.load_from = latest
 
 
+def set_start(cfg: Config, checkpoint: str | None = None) -> None:
+    """Set where a run starts: from a checkpoint, from ``load_from``, or from scratch.
+
+    Args:
+        cfg (Config): The config, modified in place. With ``from_scratch=True``, nothing
+            pretrained is loaded; see :func:`start_from_scratch`.
+        checkpoint (str, optional): What to resume from; see :func:`resume`. Defaults to
+            None: a new run.
+    """
+    if checkpoint is not None:
+        resume(cfg, checkpoint)
+    if cfg.get("from_scratch", False):
+        start_from_scratch(cfg)
+
+
 def start_from_scratch(cfg: Config) -> None:
     """Remove what would load pretrained weights, for machines without network access.
 

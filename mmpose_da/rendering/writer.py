@@ -323,6 +323,30 @@ def _inside(joints: np.ndarray, size: int) -> np.ndarray:
     return ((joints >= 0) & (joints <= size - 1)).all(axis=1)
 
 
+def _person(
+    number: int, sample: Sample, joints: np.ndarray, visible: np.ndarray, size: int
+) -> dict[str, Any]:
+    """Return COCO's annotation of a person with joints (K, 2) and whether each is seen.
+
+    A joint outside the image is not labeled.
+    """
+    inside = _inside(joints, size)
+    # COCO's flags: 0 is not labeled, 1 hidden, 2 visible.
+    flags = np.where(inside, 1 + visible, 0)
+    keypoints = np.column_stack([joints * inside[:, None], flags])
+    x1, y1, x2, y2 = map(float, sample.box)
+    return dict(
+        id=number,
+        image_id=number,
+        category_id=1,
+        iscrowd=0,
+        bbox=_rounded([x1, y1, x2 - x1, y2 - y1]),
+        area=_rounded(AREA_OF_BOX * (x2 - x1) * (y2 - y1)),
+        num_keypoints=int(inside.sum()),
+        keypoints=_rounded(keypoints.ravel()),
+    )
+
+
 def _write_coco(
     folder: Path, split: str, names: list[str], samples: list[Sample], size: int
 ) -> None:
@@ -330,23 +354,9 @@ def _write_coco(
     for name, sample in zip(names, samples, strict=True):
         number = int(Path(name).stem)
         images.append(dict(id=number, file_name=name, width=size, height=size))
-        joints = sample.joints[: len(COCO_NAMES)]
-        inside = _inside(joints, size)
-        # COCO's flags: 0 is not labeled, 1 hidden, 2 visible.
-        flags = np.where(inside, 1 + sample.visible[: len(COCO_NAMES)], 0)
-        keypoints = np.column_stack([joints * inside[:, None], flags])
-        x1, y1, x2, y2 = map(float, sample.box)
+        count = len(COCO_NAMES)
         annotations.append(
-            dict(
-                id=number,
-                image_id=number,
-                category_id=1,
-                iscrowd=0,
-                bbox=_rounded([x1, y1, x2 - x1, y2 - y1]),
-                area=_rounded(AREA_OF_BOX * (x2 - x1) * (y2 - y1)),
-                num_keypoints=int(inside.sum()),
-                keypoints=_rounded(keypoints.ravel()),
-            )
+            _person(number, sample, sample.joints[:count], sample.visible[:count], size)
         )
     skeleton = [[COCO_NAMES.index(name) + 1 for name in pair] for pair in COCO_SKELETON]
     person = dict(id=1, name="person", keypoints=list(COCO_NAMES), skeleton=skeleton)
@@ -404,22 +414,10 @@ def _write_pose3d(
             )
         )
         joints = sample.joints_world[pairs].mean(axis=1)
-        points = camera.project(joints)
-        inside = _inside(points, size)
-        flags = np.where(inside, 1 + sample.visible[pairs].all(axis=1), 0)
-        x1, y1, x2, y2 = map(float, sample.box)
+        visible = sample.visible[pairs].all(axis=1)
         annotations.append(
             dict(
-                id=number,
-                image_id=number,
-                category_id=1,
-                iscrowd=0,
-                bbox=_rounded([x1, y1, x2 - x1, y2 - y1]),
-                area=_rounded(AREA_OF_BOX * (x2 - x1) * (y2 - y1)),
-                num_keypoints=int(inside.sum()),
-                keypoints=_rounded(
-                    np.column_stack([points * inside[:, None], flags]).ravel()
-                ),
+                _person(number, sample, camera.project(joints), visible, size),
                 keypoints_3d=_rounded(1000 * camera.to_camera(joints).ravel()),
             )
         )

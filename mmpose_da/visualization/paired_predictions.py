@@ -79,17 +79,20 @@ def draw_paired_predictions(
     figure.savefig(path, dpi=TILE_HEIGHT / TILE_INCHES)
 
 
-def _predict(model: BasePoseEstimator, people: list[dict]) -> list[InstanceData]:
-    """Predict joints in pixels of the images, all of them visible."""
+def predict_people(model: BasePoseEstimator, people: list[dict]) -> list[np.ndarray]:
+    """Predict joints (1, K, D) of samples of a validation pipeline, in image pixels."""
     model.eval()
     # The model modifies the samples it receives.
     data = pseudo_collate([copy.deepcopy(person) for person in people])
     with torch.no_grad():
-        predicted = model.test_step(data)
-    found = [sample.pred_instances.keypoints for sample in predicted]
+        return [sample.pred_instances.keypoints for sample in model.test_step(data)]
+
+
+def _predict(model: BasePoseEstimator, people: list[dict]) -> list[InstanceData]:
+    """Predict joints in pixels of the images, all of them visible."""
     return [
         InstanceData(keypoints=xy, keypoints_visible=np.ones(xy.shape[:2]))
-        for xy in found
+        for xy in predict_people(model, people)
     ]
 
 

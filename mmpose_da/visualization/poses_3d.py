@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from matplotlib.figure import Figure
-from mmengine.dataset import BaseDataset, pseudo_collate
+from mmengine.dataset import BaseDataset
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 
-from .paired_predictions import ANNOTATED
+from .paired_predictions import ANNOTATED, predict_people
 
 TILE_INCHES = 1.9
 #: Colors of bones by side, and the view of the 3D axes in degrees.
@@ -53,7 +51,7 @@ def draw_poses_3d(
     infos = [dataset.get_data_info(i) for i in range(count)]
     rows = {ANNOTATED: [_annotated(info) for info in infos]}
     for title, model in models.items():
-        rows[title] = _predict(model, people)
+        rows[title] = [found[0] for found in predict_people(model, people)]
     names = dataset.metainfo["keypoint_id2name"]
     root = dataset.metainfo["keypoint_name2id"]["root"]
     bones = dataset.metainfo["skeleton_links"]
@@ -87,15 +85,6 @@ def _annotated(info: dict) -> np.ndarray:
     joints = info["keypoints_cam"][0]
     points = joints[:, :2] / joints[:, 2:] * [fx, fy] + [cx, cy]
     return np.column_stack([points, info["depth"][0]])
-
-
-def _predict(model: BasePoseEstimator, people: list[dict]) -> list[np.ndarray]:
-    """Predict joints (K, 3) in image pixels."""
-    model.eval()
-    # The model modifies the samples it receives.
-    data = pseudo_collate([copy.deepcopy(person) for person in people])
-    with torch.no_grad():
-        return [sample.pred_instances.keypoints[0] for sample in model.test_step(data)]
 
 
 def _image(info: dict) -> np.ndarray:

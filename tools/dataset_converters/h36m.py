@@ -141,7 +141,7 @@ def parse_name(name: str) -> Frame:
 
 
 def thin_out(frames: Sequence[Frame], every: int) -> list[int]:
-    """Return the indices of one frame for every so many frames of each video.
+    """Return the indices of every Nth frame of each video.
 
     These are the first frame that is there, and the first one at or after each multiple
     of ``every``. In a file that has all frames of the videos, it is every Nth of them.
@@ -237,7 +237,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--every",
         type=int,
         default=64,
-        help="use one of so many video frames of S9 and S11 in 3D",
+        help="use every Nth video frame of S9 and S11 in 3D",
     )
     parser.add_argument(
         "--box-scale",
