@@ -265,7 +265,9 @@ def run_all(
         metric (str): The metric that a row must have in the end.
         work_dir (Path): Directory of all runs.
         init (Config, optional): Trained in ``work_dir/seed_N/init``, as the start of
-            the rows. Defaults to None: they start from their own ``load_from``.
+            the rows. Defaults to None: they start from their own ``load_from``. In
+            either case, a row that starts from another row does so with the same seed;
+            see :func:`starting_row`.
         jobs (int): Number of simultaneous runs. Each gets its share of the CPU.
             Defaults to 1.
         console (Console, optional): Where progress is shown. Defaults to None: standard
@@ -274,25 +276,36 @@ def run_all(
     Returns:
         list[Run]: The runs of ``init`` for every seed, then those of every row and
         seed, including failed ones.
+
+    Raises:
+        ValueError: If a row starts from one that is not there.
     """
+    before: dict[str, str | None] = {row: starting_row(row, rows, init) for row in rows}
     threads, stop = threads_per_job(jobs), threading.Event()
     total = len(seeds) * (len(rows) + (init is not None))
 
-    def run(row: str, seed: int, cfg: Config, name: str, start: Future | None) -> Run:
-        folder = work_dir / f"seed_{seed}" / name
+    def folder_of(row: str | None, seed: int) -> Path:
+        name = "init" if row is None else Path(rows[row].filename).stem
+        return work_dir / f"seed_{seed}" / name
+
+    def run(row: str | None, seed: int, cfg: Config, start: Future | None) -> Run:
+        folder, shown_row = folder_of(row, seed), row or "init"
         cfg = deepcopy(cfg)
         cfg.randomness = dict(cfg.get("randomness") or {}, seed=seed)
         if start is not None:
             source = start.result()
             if source.result is None:
-                return monitor.ended(Run(row, seed, error="its source model failed"))
+                error = f"{source.row}, which it starts from, failed"
+                return monitor.ended(Run(shown_row, seed, error=error))
             # Relative if the work directory is, so that all of it can be moved.
-            cfg.load_from = str(folder.parent / "init" / source.result.checkpoint.name)
+            place = folder_of(before[row] if row else None, seed)
+            checkpoint = os.path.relpath(source.result.checkpoint, place.resolve())
+            cfg.load_from = str(place / checkpoint)
         try:
-            progress = partial(monitor.report, (row, seed))
+            progress = partial(monitor.report, (shown_row, seed))
             stage = self_train if cfg.get("self_training") else train_stage
             result = stage(cfg, folder, threads=threads, progress=progress, stop=stop)
-            if name != "init" and metric not in result.metrics:
+            if row is not None and metric not in result.metrics:
                 raise ValueError(
                     f"the evaluator gives no '{metric}', but {sorted(result.metrics)}; "
                     f"the log is {folder / 'train.log'}"
@@ -300,28 +313,84 @@ def run_all(
         except Interrupted:
             raise
         except Exception as error:  # one run failed, the others continue
-            return monitor.ended(Run(row, seed, error=str(error)))
-        shown = f"{metric} {result.metrics[metric]:.4g}" if name != "init" else "done"
-        return monitor.ended(Run(row, seed, result), shown)
+            return monitor.ended(Run(shown_row, seed, error=str(error)))
+        shown = "done" if row is None else f"{metric} {result.metrics[metric]:.4g}"
+        return monitor.ended(Run(shown_row, seed, result), shown)
 
     with Monitor(total, console) as monitor, ThreadPoolExecutor(jobs) as pool:
         # The pool starts the runs in this order, so no row waits for one that cannot
         # start.
-        starts: dict[int, Future] = {}
+        futures: dict[tuple[str | None, int], Future] = {}  # None: the source model
         if init is not None:
             for seed in seeds:
-                starts[seed] = pool.submit(run, "init", seed, init, "init", None)
-        futures = [
-            pool.submit(run, row, seed, cfg, Path(cfg.filename).stem, starts.get(seed))
-            for seed in seeds
-            for row, cfg in rows.items()
-        ]
+                futures[None, seed] = pool.submit(run, None, seed, init, None)
+        for seed in seeds:
+            for row in in_order(before):
+                start = futures.get((before[row], seed))
+                futures[row, seed] = pool.submit(run, row, seed, rows[row], start)
+        keys = [key for key in futures if key[0] is None]
+        keys += [(row, seed) for seed in seeds for row in rows]
         try:
-            return [f.result() for f in (*starts.values(), *futures)]
+            return [futures[key].result() for key in keys]
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def starting_row(
+    row: str, rows: dict[str, Config], init: Config | None = None
+) -> str | None:
+    """Return the row whose checkpoint a row starts from.
+
+    That is the row whose work directory, ``work_dirs/NAME_OF_CONFIG``, is in the
+    ``load_from`` of the config.
+
+    Args:
+        row (str): Name of the row.
+        rows (dict[str, Config]): The config of each row.
+        init (Config, optional): The source model of the benchmark. Defaults to None.
+
+    Returns:
+        str, optional: Its name; None if the row starts from ``init`` or a file.
+
+    Raises:
+        ValueError: If the benchmark has a source model, but the row starts from a
+            config beside it that is not in the benchmark.
+    """
+    path = Path(rows[row].filename)
+    folders = Path(str(rows[row].get("load_from") or "")).parts[:-1]
+    for other, cfg in rows.items():
+        if other != row and Path(cfg.filename).stem in folders:
+            return other
+    if init is not None:
+        for folder in {*folders} - {Path(init.filename).stem}:
+            if path.with_name(f"{folder}.py").is_file():
+                raise ValueError(
+                    f"{path} starts from {folder} (`load_from`), so {folder}.py has to "
+                    "be in the benchmark as well"
+                )
+    return None
+
+
+def in_order(before: dict[str, str | None]) -> list[str]:
+    """Return the rows, each after the one that it starts from.
+
+    Args:
+        before (dict[str, str | None]): The row that each row starts from, if any.
+
+    Raises:
+        ValueError: If rows start from each other.
+    """
+    done: list[str] = []
+    while len(done) < len(before):
+        ready = [r for r in before if r not in done and before[r] in (None, *done)]
+        if not ready:
+            raise ValueError(
+                f"rows start from each other: {sorted({*before} - {*done})}"
+            )
+        done += ready
+    return done
 
 
 def threads_per_job(jobs: int) -> int:

@@ -252,12 +252,67 @@ def test_without_a_source_model_rows_keep_their_own(run_all):
     assert [cfg.load_from for _, cfg, _ in started] == ["own.pth"] * 4
 
 
+@pytest.fixture
+def chain(write_config):
+    """Three rows, each of which starts from the next."""
+
+    def config(name, start):
+        text = f"load_from = 'work_dirs/{start}/iter_9.pth'"
+        return Config.fromfile(write_config(text, f"{name}.py"))
+
+    pairs = dict(third="second", second="first", first="pretrain")
+    return {f"row {name}": config(name, start) for name, start in pairs.items()}
+
+
+@pytest.mark.parametrize("init", [True, False])
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_row_starts_from_another_row(tmp_path, monkeypatch, chain, init, jobs):
+    training = FakeTraining()
+    monkeypatch.setattr(benchmark, "train_stage", training)
+    kwargs = dict(init=chain["row first"] if init else None, jobs=jobs)
+    runs = benchmark.run_all(chain, [1, 2], METRIC, tmp_path, **kwargs)
+    assert [(r.row, r.seed) for r in runs if r.row != "init"] == [
+        (row, seed) for seed in (1, 2) for row in chain
+    ]
+    order = [key for key, *_ in training.started]
+    starts = {key: cfg.load_from for key, cfg, _ in training.started}
+    for seed in ("seed_1", "seed_2"):
+        for row, first in (("third", "second"), ("second", "first")):
+            assert order.index(f"{seed}/{first}") < order.index(f"{seed}/{row}")
+            assert starts[f"{seed}/{row}"] == str(
+                tmp_path / seed / first / "iter_9.pth"
+            )
+        expected = tmp_path / seed / "init/iter_9.pth"
+        given = "work_dirs/pretrain/iter_9.pth"
+        assert starts[f"{seed}/first"] == (str(expected) if init else given)
+
+
+def test_what_starts_from_a_failed_row_fails(tmp_path, monkeypatch, chain):
+    monkeypatch.setattr(benchmark, "train_stage", FakeTraining(fail=["seed_1/second"]))
+    runs = benchmark.run_all(chain, [1], METRIC, tmp_path)
+    errors = {run.row: run.error for run in runs}
+    assert errors["row third"] == "row second, which it starts from, failed"
+    assert "too bad" in errors["row second"] and not errors["row first"]
+
+
+def test_a_row_whose_start_is_not_there_is_an_error(tmp_path, chain):
+    init = chain.pop("row first")
+    with pytest.raises(
+        ValueError, match=r"second.py starts from first .* first.py has"
+    ):
+        benchmark.run_all(chain, [1], METRIC, tmp_path, init=chain["row third"])
+    # The source model itself is no row.
+    assert benchmark.starting_row("row second", chain, init) is None
+    with pytest.raises(ValueError, match="rows start from each other: .*'a', 'b'"):
+        benchmark.in_order(dict(a="b", b="a", c=None))
+
+
 def test_a_failure_does_not_stop_the_others(run_all):
     runs, started, out = run_all(fail=["seed_1/a", "seed_2/init"])
     errors = {(run.row, run.seed): run.error for run in runs if run.error}
     assert errors.keys() == {("a", 1), ("init", 2), ("a", 2), ("b", 2)}
     assert "train.log: [too bad]" in errors["a", 1]
-    assert errors["a", 2] == "its source model failed"
+    assert errors["a", 2] == "init, which it starts from, failed"
     assert "seed_2/a" not in [key for key, *_ in started]
     assert "a, seed 1: failed" in out and "[too bad]" in out
     assert "[6/6]" in out

@@ -15,3 +15,6 @@ ensemble = dict(
 # Table 2: the share of the most confident people that a round trains on.
 policy_60 = dict(initial=0.6, step=0.05, maximum=0.99)
 policy_80 = dict(initial=0.8, step=0.05, maximum=0.99)
+fixed_60 = dict(initial=0.6, step=0, maximum=0.6)
+fixed_80 = dict(initial=0.8, step=0, maximum=0.8)
+fixed_100 = dict(initial=1.0, step=0, maximum=1.0)
