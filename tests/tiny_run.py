@@ -6,6 +6,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 from tiny_domains import TRAIN_PIPELINE, VAL_PIPELINE
+from tiny_domains_3d import PIPELINE as PIPELINE_3D
+from tiny_domains_3d import VAL_PIPELINE as VAL_PIPELINE_3D
+from tiny_domains_3d import head_config
 from tiny_model import model_config
 
 LIMBS = [
@@ -110,3 +113,20 @@ def run_config(
             ),
         )
     )
+
+
+def run_config_3d(
+    work_dir: Path, source: dict, target: dict, counts: dict, **kwargs
+) -> Config:
+    """Domain feature alignment in 3D, with pseudo-labels of the target."""
+    cfg = run_config(work_dir, source, target, counts, **kwargs)
+    cfg.custom_hooks = []
+    cfg.model.head = head_config()
+    cfg.model.update(joints="Pose3dDataset", test_cfg=dict())
+    cfg.model.adaptations = dict(dfa=dict(type="DomainFeatureAlignment"))
+    cfg.train_dataloader.dataset.update(joints="Pose3dDataset", pipeline=PIPELINE_3D)
+    for name in ("val", "test"):
+        loader = cfg[f"{name}_dataloader"]
+        loader.dataset = dict(target, test_mode=True, pipeline=VAL_PIPELINE_3D)
+        cfg[f"{name}_evaluator"] = dict(type="CameraMPJPE")
+    return cfg

@@ -73,6 +73,7 @@ val_dataloader = dict(
     worker_init_fn=_base_.worker_init_fn,
     dataset=dict(_delete_=True, pipeline=val_pipeline, **_base_.target_val))
 test_dataloader = val_dataloader
+visualizer = dict(type='CameraPoseVisualizer')
 val_evaluator = _base_.target_evaluator
 test_evaluator = val_evaluator
 

@@ -1,3 +1,4 @@
+from .camera_pose_visualizer import CameraPoseVisualizer
 from .feature_embedding import (
     embed_features,
     extract_features,
@@ -14,6 +15,7 @@ from .pseudo_label_quality import (
 from .training_curves import loss_terms, plot_training_curves
 
 __all__ = [
+    "CameraPoseVisualizer",
     "JointsVisualizer",
     "LabelQuality",
     "draw_paired_predictions",

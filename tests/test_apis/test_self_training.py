@@ -9,14 +9,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from tiny_domains_3d import (
-    PIPELINE,
-    VAL_PIPELINE,
-    head_config,
-    pose3d_config,
-    write_pose3d,
-)
-from tiny_run import run_config
+from tiny_domains_3d import pose3d_config, write_pose3d
+from tiny_run import run_config_3d
 
 from mmpose_da.apis import self_training
 from mmpose_da.apis.self_training import SelfTraining, self_train
@@ -120,24 +114,13 @@ def test_a_model_for_the_first_labels_is_needed(stages, cfg, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_and_run_again_it_has_the_same_end(tmp_path, repo, coco, mpii):
+def test_killed_and_run_again_it_has_the_same_end(tmp_path, repo):
     """The whole of it in 3D, with domain feature alignment, in real processes."""
     for name, count in (("source", 6), ("target", 8)):
         write_pose3d(tmp_path / name, count, seed=len(name))
     source, target = (pose3d_config(tmp_path / n) for n in ("source", "target"))
     counts = dict(source=2, target_pseudo=2, target_unlabeled=0)
-    cfg = run_config(tmp_path / "unused", coco, mpii, counts, max_epochs=1)
-    cfg.custom_hooks = []
-    cfg.model.head = head_config()
-    cfg.model.update(joints="Pose3dDataset", test_cfg=dict())
-    cfg.model.adaptations = dict(dfa=dict(type="DomainFeatureAlignment"))
-    people = dict(source=source, target=target, pipeline=PIPELINE)
-    for key, value in dict(people, joints="Pose3dDataset").items():
-        cfg.train_dataloader.dataset[key] = value  # `update` would merge
-    for name in ("val", "test"):
-        loader = cfg[f"{name}_dataloader"]
-        loader.dataset = dict(target, test_mode=True, pipeline=VAL_PIPELINE)
-        cfg[f"{name}_evaluator"] = dict(type="CameraMPJPE")
+    cfg = run_config_3d(tmp_path / "unused", source, target, counts, max_epochs=1)
     cfg.self_training = dict(
         rounds=2,
         initial=0.5,

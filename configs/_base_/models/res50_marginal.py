@@ -61,6 +61,7 @@ train_dataloader = dict(
         _delete_=True, type='MixedDomainDataset', pipeline=train_pipeline))
 val_dataloader = dict(worker_init_fn=_base_.worker_init_fn)
 test_dataloader = val_dataloader
+visualizer = dict(type='CameraPoseVisualizer')
 auto_scale_lr = dict(base_batch_size=32)
 
 # Sec. 4.2: SGD at a learning rate of 0.1, for 150 epochs. Open: momentum, weight decay,
