@@ -12,8 +12,10 @@ from mmengine.runner import Runner
 from mmengine.structures import InstanceData
 from mmpose.registry import DATASETS, METRICS, MODELS
 from raw_sets import spread, write_clip, write_h36m
+from tiny_domains import write_mpii
 from tiny_domains_3d import pose3d_config, write_pose3d
 
+from mmpose_da.apis import load_config
 from mmpose_da.apis.self_training import SelfTraining, self_train
 from mmpose_da.structures import GROUPS, joint_definition
 
@@ -242,9 +244,10 @@ def converted(repo, tmp_path_factory):
     return folder
 
 
-def small(row: str) -> Config:
+def small(row: str, pair: str | None = None) -> Config:
     """The full-size config of a row on a CPU: less of everything but the network."""
-    cfg = Config(load(row).to_dict())
+    other = FOLDER.parent / f"_base_/domains/{pair}.py" if pair else None
+    cfg = Config(load_config(FOLDER / f"{PAIR}_{row}.py", other).to_dict())
     shrink(cfg._cfg_dict)
     cfg.model.backbone.init_cfg = None
     counts = cfg.train_dataloader.batch_sampler.samples_per_domain
@@ -287,3 +290,38 @@ def test_pretraining_and_adaptation_run(converted, tmp_path, monkeypatch):
     assert before.keys() == after.keys()
     changed = {key.split(".")[0] for key in before if (before[key] != after[key]).any()}
     assert changed == {"backbone", "head"}
+
+
+@pytest.mark.slow
+def test_people_with_and_without_depth_are_in_one_batch(
+    converted, tmp_path, monkeypatch
+):
+    """The rows with MPII of Table 1: a step that both kinds of people train."""
+    write_mpii(converted / "mpii", 5)
+    (converted / "mpii/annotations").mkdir()
+    people = converted / "mpii/annotations.json"
+    people.rename(converted / "mpii/annotations/mpii_train.json")
+    monkeypatch.setenv("MMPOSE_DA_DATA", str(converted))
+    cfg = small("pretrain", "surreal-mpii2h36m3d")
+    cfg.train_dataloader.batch_size = 8
+    cfg.train_dataloader.batch_sampler.samples_per_domain = dict(source=8)
+    cfg.train_cfg.update(max_epochs=1, val_interval=1)
+    cfg.work_dir = str(tmp_path)
+    runner = Runner.from_cfg(cfg)
+    dataset = runner.train_dataloader.dataset
+    ids = dataset.metainfo["keypoint_name2id"]
+    with_depth = []
+    for index in range(len(dataset)):
+        labels = dataset[index]["data_samples"].gt_instance_labels
+        with_depth.append(bool(labels.depth_weights.any()))
+        if not with_depth[-1]:
+            info = dataset.get_data_info(index)
+            points, seen = info["keypoints"][0], info["keypoints_visible"][0, :, 0]
+            spine, ends = ids["spine"], [ids["root"], ids["thorax"]]
+            assert seen[spine] == seen[ends].min()
+            if seen[spine]:
+                np.testing.assert_allclose(points[spine], points[ends].mean(0), 1e-4)
+    assert 0 < sum(with_depth) < len(with_depth) == len(dataset)
+    runner.train()
+    assert runner.iter > 0
+    assert np.isfinite(runner.val()["MPJPE"])

@@ -20,10 +20,12 @@ from mmengine.runner import CheckpointLoader
 
 from ..datasets import PseudoLabels
 from ..engine import AtomicLocalBackend, find_checkpoint
-from .config import config_text
+from .config import RUN_KEYS, config_text
 
 #: The process of a stage; the kind of the stage and its arguments follow.
 COMMAND = (sys.executable, "-m", "mmpose_da.apis.stage_process")
+#: Top-level config keys that a stage reads.
+STAGE_KEYS = RUN_KEYS | {"pseudo_labeling"}
 POLL_SECONDS = 0.5
 #: Number of log lines in the error message of a failed run.
 LOG_TAIL = 15
@@ -278,8 +280,8 @@ def _write_config(cfg: Config, work_dir: Path) -> Path:
     content = cfg.to_dict()
     if path.is_file():
         before = Config.fromfile(path).to_dict()
-        keys = before.keys() | content.keys()
-        changed = sorted(k for k in keys if before.get(k) != content.get(k))
+        # Variables of the config files, which no run reads, may differ.
+        changed = sorted(k for k in STAGE_KEYS if before.get(k) != content.get(k))
         if changed:
             raise RuntimeError(
                 f"{work_dir} has a run of another config (they differ in "

@@ -120,6 +120,11 @@ def test_another_config_is_an_error_that_names_what_differs(fake_train):
         fake_train(dict(randomness=dict(seed=1)))
 
 
+def test_a_variable_that_no_run_reads_makes_no_other_config(fake_train):
+    result = fake_train(dict(policy=dict(initial=0.6)))
+    assert fake_train(dict(policy=dict(initial=0.8), other=1)) == result
+
+
 def test_a_failure_shows_the_end_of_the_log(fake_train, tmp_path):
     with pytest.raises(RuntimeError, match="exit code 1.*\n(.*\n)*so it failed"):
         fake_train(dict(fail=True))

@@ -103,6 +103,25 @@ def test_people_without_depth_train_in_the_plane(coco):
     assert labels.keypoint_weights.sum() > 5 and labels.depth_weights.sum() == 0
 
 
+def test_a_set_with_fewer_joints_and_midpoints(mpii):
+    """MPII's 16 joints to 17: the spine is a midpoint."""
+    names = dict(
+        root="pelvis",
+        spine=("pelvis", "thorax"),
+        right_foot="right_ankle",
+        head="head_top",
+    )
+    dataset = MixedDomainDataset("Pose3dDataset", source=dict(mpii, joint_map=names))
+    info = dataset[0]
+    ids = dataset.metainfo["keypoint_name2id"]
+    assert info["flip_indices"] == dataset.metainfo["flip_indices"]
+    points = info["keypoints"][0]
+    np.testing.assert_allclose(
+        points[ids["spine"]], points[[ids["root"], ids["thorax"]]].mean(0), rtol=1e-5
+    )
+    assert info["keypoints_visible"][0, ids["neck_base"], 0] == 0
+
+
 def test_unlabeled_people_have_no_depth(people):
     dataset = MixedDomainDataset("Pose3dDataset", target=people)
     info = dataset[0]

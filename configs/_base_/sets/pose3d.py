@@ -14,3 +14,19 @@ h36m3d_train = dict(
     data_prefix=dict(img='images/'))
 h36m3d_test = dict(
     h36m3d_train, ann_file='annotations/h36m3d_test.json', test_mode=True)
+
+# Joints of Human3.6M in sets with 2D joints alone, by the name in that set, or as
+# midpoints.
+h36m_from_mpii = dict(
+    root='pelvis',
+    right_foot='right_ankle',
+    left_foot='left_ankle',
+    spine=('pelvis', 'thorax'),
+    neck_base='upper_neck',
+    head='head_top')
+h36m_from_crowdpose = dict(
+    root=('left_hip', 'right_hip'),
+    right_foot='right_ankle',
+    left_foot='left_ankle',
+    neck_base='neck',
+    head='top_head')
