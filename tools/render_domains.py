@@ -1,15 +1,17 @@
-"""Render the embedded pair of domains: people in a studio, and people in a street.
+"""Render the embedded domains: people in a studio, in a street, and in a crowd.
 
-The studio has COCO's annotation format, the street MPII's; MMPose reads both.
+The studio has COCO's annotation format, the street MPII's, and the crowd CrowdPose's;
+MMPose reads all three. The crowd is only rendered with --crowd.
 """
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 #: The domains, with the default number of images of each split.
 DOMAINS = dict(studio=dict(train=3000), street=dict(train=3000, val=800))
+CROWD = dict(train=1500, val=400)
 
 
 def split_count(value: str) -> tuple[str, int]:
@@ -20,6 +22,11 @@ def split_count(value: str) -> tuple[str, int]:
     return split, int(count)
 
 
+def shown(counts: Mapping[str, int]) -> str:
+    """Write counts as ``split_count`` reads them."""
+    return " ".join(f"{split}={count}" for split, count in counts.items())
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Create the parser."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -28,21 +35,25 @@ def make_parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         default=Path(os.environ.get("MMPOSE_DA_DATA", "data"), "synthetic"),
-        help="folder for both (default: $MMPOSE_DA_DATA/synthetic or data/synthetic)",
+        help="folder for all (default: $MMPOSE_DA_DATA/synthetic or data/synthetic)",
     )
     option("--seed", type=int, default=0, help="random seed of the people")
     option("--size", type=int, default=160, help="side of an image in pixels")
+    splits = dict(nargs="*", type=split_count, metavar="SPLIT=IMAGES")
     for domain, counts in DOMAINS.items():
-        shown = " ".join(f"{split}={count}" for split, count in counts.items())
         option(
             f"--{domain}",
-            nargs="*",
-            type=split_count,
             default=list(counts.items()),
-            metavar="SPLIT=IMAGES",
-            help=f"number of images of each split (default: {shown}); without a value, "
-            "the domain is skipped",
+            help=f"number of images of each split (default: {shown(counts)}); without "
+            "a value, the domain is skipped",
+            **splits,
         )
+    option(
+        "--crowd",
+        help="render the crowd, too, with this number of images of each split; "
+        f"without a value: {shown(CROWD)}",
+        **splits,
+    )
     option(
         "--workers",
         type=int,
@@ -58,7 +69,8 @@ def make_parser() -> argparse.ArgumentParser:
         "--sheet",
         type=Path,
         metavar="IMAGE",
-        help="write no set, but a picture with people of both domains",
+        help="write no set, but a picture with people of both domains, and with "
+        "--crowd of the crowd",
     )
     option("--rows", type=int, default=4, help="rows of the sheet")
     option("--cols", type=int, default=6, help="columns of each domain in the sheet")
@@ -71,12 +83,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     import cv2
 
+    from mmpose_da import rendering
     from mmpose_da.apis.render import progress_bars, render_pair
-    from mmpose_da.rendering import STREET, STUDIO, contact_sheet
 
+    counts = {domain: dict(getattr(args, domain)) for domain in DOMAINS}
+    if args.crowd is not None:
+        counts["crowd"] = dict(args.crowd) or CROWD
     if args.sheet is not None:
-        sheet = contact_sheet(
-            (STUDIO, STREET), args.rows, args.cols, args.seed, args.size
+        domains = [rendering.DOMAINS[name] for name in counts]
+        sheet = rendering.contact_sheet(
+            domains, args.rows, args.cols, args.seed, args.size
         )
         args.sheet.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(args.sheet), sheet)
@@ -87,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             render_pair(
                 args.out,
                 bars,
-                counts={domain: dict(getattr(args, domain)) for domain in DOMAINS},
+                counts=counts,
                 seed=args.seed,
                 size=args.size,
                 workers=args.workers,

@@ -1,7 +1,8 @@
-"""Rendering the embedded pair of domains, with progress bars."""
+"""Rendering the embedded domains, with progress bars."""
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ..rendering import STREET, STUDIO, is_written, write_domain
+from ..rendering import CROWD, STREET, STUDIO, is_written, level_shares, write_domain
 
 #: Each domain with its annotation format and the default number of images of each
 #: split.
@@ -25,6 +26,8 @@ EMBEDDED_PAIR = (
     (STUDIO, "coco", dict(train=3000)),
     (STREET, "mpii", dict(train=3000, val=800)),
 )
+#: The same for several people in an image, who are not part of the pair.
+EMBEDDED_CROWD = (CROWD, "crowdpose", dict(train=1500, val=400))
 
 
 def progress_bars(console: Console | None = None) -> Progress:
@@ -48,14 +51,14 @@ def render_pair(
     overwrite: bool = False,
     keep: bool = False,
 ) -> None:
-    """Render the domains of the embedded pair that do not exist yet.
+    """Render the embedded domains that do not exist yet.
 
     Args:
         folder (str | Path): Receives a folder for each domain.
         bars (Progress): Where to show progress; see :func:`progress_bars`.
         counts (Mapping[str, Mapping[str, int]], optional): Number of images of each
             split of each domain; a domain without any is skipped. Defaults to None:
-            those of :data:`EMBEDDED_PAIR`.
+            those of :data:`EMBEDDED_PAIR`, and no crowd.
         seed (int): Random seed of the people. Defaults to 0.
         size (int): Side of an image in pixels. Defaults to 160.
         workers (int, optional): Number of processes; 0 renders in this one. Defaults to
@@ -68,8 +71,10 @@ def render_pair(
         FileExistsError: If a folder holds another set, or one of another version of the
             renderer, and is not to be overwritten.
     """
-    for domain, format, default in EMBEDDED_PAIR:
-        splits = dict(default if counts is None else counts.get(domain.name, {}))
+    if counts is None:
+        counts = {domain.name: splits for domain, _, splits in EMBEDDED_PAIR}
+    for domain, format, _ in (*EMBEDDED_PAIR, EMBEDDED_CROWD):
+        splits = dict(counts.get(domain.name, {}))
         path, total = Path(folder, domain.name), sum(splits.values())
         if not total:
             continue
@@ -93,3 +98,14 @@ def render_pair(
         each = 1000 * (time.perf_counter() - start) / total
         done = f"images, {each:.1f} ms each" if written else "images are already there"
         bars.console.print(f"{path}: {total} {done}", soft_wrap=True, highlight=False)
+        for split in splits if domain.crowd else ():
+            bars.console.print(_levels(path, split), highlight=False)
+
+
+def _levels(folder: Path, split: str) -> str:
+    """Describe how many images of a split are at each level of the crowd index."""
+    path = folder / f"annotations/crowdpose_{split}.json"
+    images = json.loads(path.read_text(encoding="utf-8"))["images"]
+    shares = level_shares([image["crowdIndex"] for image in images])
+    text = ", ".join(f"{100 * share:.0f} % {level}" for level, share in shares.items())
+    return f"crowd index in {split}: {text}"

@@ -1,4 +1,4 @@
-"""Rendered people: two domains of synthetic images with known joints.
+"""Rendered people: domains of synthetic images with known joints.
 
 A body (:mod:`.skeleton`) takes a pose (:mod:`.poses`), is dressed (:mod:`.appearance`),
 and is seen by a camera (:mod:`.camera`). :mod:`.renderer` and :mod:`.scenery` draw the
@@ -7,7 +7,18 @@ image. :mod:`.domains` defines what the images of a domain have in common, and
 """
 
 from .camera import Camera, sample_camera
-from .domains import DOMAINS, STREET, STUDIO, Domain, Sample, render_sample
+from .crowd_index import crowd_index, level_shares
+from .domains import (
+    CROWD,
+    DOMAINS,
+    STREET,
+    STUDIO,
+    Crowd,
+    Domain,
+    Sample,
+    render_people,
+    render_sample,
+)
 from .poses import sample_pose
 from .sheet import contact_sheet, draw_skeleton
 from .skeleton import (
@@ -21,6 +32,7 @@ from .skeleton import (
 from .writer import is_written, sample_rng, write_domain
 
 __all__ = [
+    "CROWD",
     "DOMAINS",
     "JOINT_IDS",
     "JOINT_NAMES",
@@ -28,13 +40,17 @@ __all__ = [
     "STUDIO",
     "Body",
     "Camera",
+    "Crowd",
     "Domain",
     "Pose",
     "Sample",
     "contact_sheet",
+    "crowd_index",
     "draw_skeleton",
     "forward_kinematics",
     "is_written",
+    "level_shares",
+    "render_people",
     "render_sample",
     "sample_body",
     "sample_camera",

@@ -1,4 +1,4 @@
-"""The two domains of rendered people, and the rendering of a single image.
+"""The domains of rendered people, and the rendering of a single image.
 
 A :class:`Domain` is a table of ranges and probabilities. How far apart two domains are
 is a matter of numbers, each of which can be changed alone with
@@ -8,14 +8,14 @@ is a matter of numbers, each of which can be changed alone with
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from .appearance import Range, Wardrobe, dress, joint_radii, sample_outfit
 from .camera import Camera, sample_camera
 from .poses import sample_pose
-from .renderer import Layer, Light, render_limbs
+from .renderer import Layer, Light, nearest_of, render_limbs
 from .scenery import (
     UP,
     Lighting,
@@ -37,6 +37,8 @@ from .skeleton import JOINT_IDS, Body, forward_kinematics, sample_body
 DEPTH_TOLERANCE = 0.04
 # Half-width of the head, in head lengths.
 HEAD_HALF_WIDTH = 0.36
+# Relative deviation from even steps between the people of a crowd.
+UNEVEN_STEPS = 0.25
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,41 @@ class Bystanders:
 
 
 @dataclass(frozen=True)
+class Crowd:
+    """Several labeled people on the same ground, so close that they overlap.
+
+    They stand in a row, one nearer than the other in random order.
+
+    Args:
+        people (tuple): Minimum and maximum number of people, at least 2.
+        step (tuple): Meters from one person to the next, across the view. It is sampled
+            for an image, and determines how crowded it is.
+        behind (tuple): Meters from one person to the next, into the view, in addition
+            to what ``apart`` requires.
+        apart (float): Minimum distance of two people on the ground, in meters.
+        turn (tuple): Degrees by which each person turns to the left.
+
+    Raises:
+        ValueError: If ``people`` is not a range from 2 on, or a distance is negative.
+    """
+
+    people: tuple[int, int] = (2, 4)
+    step: Range = (0.1, 0.8)
+    behind: Range = (0.0, 0.3)
+    apart: float = 0.5
+    turn: Range = (-50.0, 50.0)
+
+    def __post_init__(self) -> None:
+        low, high = self.people
+        if not 2 <= low <= high:
+            raise ValueError(f"people must be a range from 2 on, not {self.people}")
+        distances = dict(step=self.step, behind=self.behind, apart=(self.apart,))
+        for name, values in distances.items():
+            if min(values) < 0:
+                raise ValueError(f"{name} must not be negative, but is {values}")
+
+
+@dataclass(frozen=True)
 class Domain:
     """What the images of a domain have in common.
 
@@ -65,9 +102,10 @@ class Domain:
             :func:`~.camera.sample_camera`.
         from_behind (float): Probability of sampling any azimuth instead.
         distance (tuple): Meters to the camera.
-        fill (tuple): Extent of the person, in image sides.
+        fill (tuple): Extent of the person, or of all people of a crowd, in image sides.
         wardrobe, scene, lighting, bystanders, occluders, sensor: The other factors.
         supersampling (float): See :func:`~.renderer.render_limbs`.
+        crowd (Crowd, optional): The people of an image. Defaults to None: one person.
     """
 
     name: str
@@ -85,6 +123,7 @@ class Domain:
     occluders: Occluders = field(default_factory=Occluders)
     sensor: Sensor = field(default_factory=Sensor)
     supersampling: float = 1.5
+    crowd: Crowd | None = None
 
 
 STUDIO = Domain(
@@ -153,19 +192,31 @@ STREET = Domain(
     ),
 )
 
-DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (STUDIO, STREET)}
+#: The street with several people, all of them labeled.
+CROWD = replace(
+    *(STREET,),
+    name="crowd",
+    azimuth=(-25.0, 25.0),
+    distance=(4.5, 7.0),
+    fill=(0.84, 0.94),
+    scene=replace(STREET.scene, floor=(2.5, 8.0)),
+    bystanders=Bystanders(),
+    crowd=Crowd(),
+)
+
+DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (STUDIO, STREET, CROWD)}
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image and the labels of the person in it.
+    """An image and the labels of one person in it.
 
     Attributes:
         image (np.ndarray): (S, S, 3) uint8, BGR.
         joints_world (np.ndarray): (J, 3) in meters, see :mod:`.skeleton`.
         joints (np.ndarray): (J, 2) in pixels.
         visible (np.ndarray): (J,) bool; in the image, and hidden neither by the body
-            itself nor by an occluder.
+            itself, nor by other people, nor by an occluder.
         box (np.ndarray): (4,) x1, y1, x2, y2 in pixels, around the person as if nothing
             were in front, within the image.
         head_box (np.ndarray): (4,) x1, y1, x2, y2 in pixels, around the head including
@@ -183,23 +234,34 @@ class Sample:
 
 
 def render_sample(domain: Domain, rng: np.random.Generator, size: int = 160) -> Sample:
-    """Render one person of a domain.
+    """Render an image of a domain with one person.
+
+    See :func:`render_people`. Of a crowd, this returns the labels of the first person.
+    """
+    return render_people(domain, rng, size)[0]
+
+
+def render_people(
+    domain: Domain, rng: np.random.Generator, size: int = 160
+) -> list[Sample]:
+    """Render an image of a domain.
 
     Args:
         domain (Domain): The domain to sample from.
         rng (np.random.Generator): Source of all randomness: the same state gives the
-            same sample.
+            same image.
         size (int): Side of the image in pixels.
 
     Returns:
-        Sample: The image and its labels.
+        list[Sample]: The image with the labels of each person, of whom there is one
+        unless the domain is a crowd.
     """
-    body = sample_body(rng)
-    world = forward_kinematics(body, sample_pose(rng, domain.poses))
+    people = _sample_people(domain, rng)
+    worlds = [world for _, world in people]
     behind = rng.random() < domain.from_behind
     camera = sample_camera(
         rng,
-        world,
+        np.concatenate(worlds),
         size,
         azimuth=(-180.0, 180.0) if behind else domain.azimuth,
         elevation=domain.elevation,
@@ -208,41 +270,93 @@ def render_sample(domain: Domain, rng: np.random.Generator, size: int = 160) -> 
         fill=domain.fill,
     )
     light, to_light = sample_light(rng, domain.lighting, camera)
-    person = _render_person(domain, rng, body, world, camera, light, size)
-    alpha = person.alpha
-    box = _box_around(alpha)
+    layers = [
+        _render_person(domain, rng, body, world, camera, light, size)
+        for body, world in people
+    ]
+    front = nearest_of(layers)
 
     floor = floor_mask(camera, size, rng.uniform(*domain.scene.floor))
     image = sample_backdrop(rng, domain.scene, size, floor)
     darkness = rng.uniform(*domain.lighting.shadow)
-    shadow = ground_shadow(world, camera, to_light, size) * floor
-    image *= (1 - darkness * shadow)[..., None]
+    shadows = [ground_shadow(world, camera, to_light, size) for world in worlds]
+    image *= (1 - darkness * (np.max(shadows, axis=0) * floor))[..., None]
     for chance in domain.bystanders.chances:
         if rng.random() < chance:
             image = _render_bystander(domain, rng, camera, light, size).over(image)
-    image = person.over(image)
+    image = front.over(image)
 
-    points = camera.project(world)
-    visible = _seen(person, camera, world, points, body)
-    occluder = sample_occluder(rng, domain.occluders, alpha, box)
+    points = [camera.project(world) for world in worlds]
+    visible = [
+        _seen(front, camera, world, joints, body)
+        for (body, world), joints in zip(people, points, strict=True)
+    ]
+    occluder = sample_occluder(
+        rng, domain.occluders, front.alpha, _box_around(front.alpha)
+    )
     if occluder is not None:
         surface, mask = occluder
         image += mask[..., None] * (surface - image)
-        inside = np.clip(np.rint(points), 0, size - 1).astype(int)
-        visible &= mask[inside[:, 1], inside[:, 0]] < 0.5
+        for joints, seen in zip(points, visible, strict=True):
+            inside = np.clip(np.rint(joints), 0, size - 1).astype(int)
+            seen &= mask[inside[:, 1], inside[:, 0]] < 0.5
 
     unevenness = rng.uniform(*domain.lighting.unevenness)
     if unevenness > 0:
         image *= light_field(rng, unevenness, size)
-    return Sample(
-        image=expose(rng, domain.sensor, image),
-        joints_world=world,
-        joints=points,
-        visible=visible,
-        box=box,
-        head_box=_head_box(points, camera, world),
-        camera=camera,
-    )
+    image = expose(rng, domain.sensor, image)
+    return [
+        Sample(
+            image=image,
+            joints_world=world,
+            joints=joints,
+            visible=seen,
+            box=_box_around(layer.alpha),
+            head_box=_head_box(joints, camera, world),
+            camera=camera,
+        )
+        for world, joints, seen, layer in zip(
+            worlds, points, visible, layers, strict=True
+        )
+    ]
+
+
+def _sample_people(
+    domain: Domain, rng: np.random.Generator
+) -> list[tuple[Body, np.ndarray]]:
+    """Sample the bodies of the labeled people and their joints (J, 3) in the world."""
+    crowd = domain.crowd
+    if crowd is None:
+        return [_sample_person(domain, rng)]
+    people = []
+    for place in _sample_places(crowd, rng):
+        body, world = _sample_person(domain, rng)
+        turn = np.radians(rng.uniform(*crowd.turn))
+        people.append((body, _turned(world, turn) + place))
+    return people
+
+
+def _sample_person(domain: Domain, rng: np.random.Generator) -> tuple[Body, np.ndarray]:
+    body = sample_body(rng)
+    return body, forward_kinematics(body, sample_pose(rng, domain.poses))
+
+
+def _sample_places(crowd: Crowd, rng: np.random.Generator) -> np.ndarray:
+    """Sample where the people of a crowd stand, (N, 3), around the world's origin."""
+    count = int(rng.integers(crowd.people[0], crowd.people[1] + 1))
+    even = np.arange(count) - (count - 1) / 2
+    step = rng.uniform(*crowd.step)
+    x = step * (even + rng.uniform(-UNEVEN_STEPS, UNEVEN_STEPS, count))
+    # Any two people differ in depth by this at least.
+    needed = np.sqrt(max(crowd.apart**2 - np.diff(x).min() ** 2, 0))
+    z = (needed + rng.uniform(*crowd.behind)) * rng.permutation(even)
+    return np.column_stack([x, np.zeros(count), z])
+
+
+def _turned(world: np.ndarray, turn: float) -> np.ndarray:
+    """Turn joints (J, 3) about the vertical through the origin, by radians."""
+    cos, sin = np.cos(turn), np.sin(turn)
+    return world @ np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
 
 
 def _render_person(
@@ -267,11 +381,8 @@ def _render_bystander(
     size: int,
 ) -> Layer:
     """Render a person on the same ground, farther away and to one side."""
-    body = sample_body(rng)
-    world = forward_kinematics(body, sample_pose(rng, domain.poses))
-    turn = rng.uniform(0, 2 * np.pi)
-    cos, sin = np.cos(turn), np.sin(turn)
-    world = world @ np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
+    body, world = _sample_person(domain, rng)
+    world = _turned(world, rng.uniform(0, 2 * np.pi))
     away = camera.rotation[2] * (1, 0, 1)
     away /= np.linalg.norm(away)
     side = rng.choice((-1, 1)) * rng.uniform(*domain.bystanders.aside)
@@ -281,17 +392,20 @@ def _render_bystander(
 
 
 def _seen(
-    person: Layer,
+    front: Layer,
     camera: Camera,
     world: np.ndarray,
     points: np.ndarray,
     body: Body,
 ) -> np.ndarray:
-    """Return whether each joint is in the image and not behind another limb, (J,)."""
-    size = person.alpha.shape[0]
+    """Return whether each joint is in the image and not behind another limb, (J,).
+
+    The layer shows the limbs of all people.
+    """
+    size = front.alpha.shape[0]
     inside = ((points > -0.5) & (points < size - 0.5)).all(axis=1)
     own_surface = camera.to_camera(world)[:, 2] - joint_radii(body)
-    return inside & (person.nearest(points) > own_surface - DEPTH_TOLERANCE)
+    return inside & (front.nearest(points) > own_surface - DEPTH_TOLERANCE)
 
 
 def _box_around(alpha: np.ndarray) -> np.ndarray:

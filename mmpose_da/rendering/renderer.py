@@ -240,6 +240,24 @@ def render_limbs(
     return Layer(color[..., :3], color[..., 3], depth)
 
 
+def nearest_of(layers: Sequence[Layer]) -> Layer:
+    """Combine layers of the same size: the nearest surface covers what is behind it."""
+    if len(layers) == 1:
+        return layers[0]
+    depths = np.stack([layer.depth for layer in layers])
+    depth, owner = depths.min(axis=0), depths.argmin(axis=0)
+    color = np.zeros_like(layers[0].color)
+    alpha = np.zeros_like(layers[0].alpha)
+    for number, layer in enumerate(layers):
+        shown = ((owner == number) & (depth < np.inf)).astype(np.float32)
+        if shown.shape != alpha.shape:
+            shown = cv2.resize(shown, alpha.shape, interpolation=cv2.INTER_AREA)
+        # The color of a pixel is that of all its drawn parts, shown or not.
+        color += layer.color * (shown / np.maximum(layer.alpha, 1e-6))[..., None]
+        alpha += shown
+    return Layer(color, alpha, depth)
+
+
 def _frames(limbs: Sequence[Limb]) -> np.ndarray:
     """Return a frame for each limb, (L, 3, 3).
 

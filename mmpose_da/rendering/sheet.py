@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from .domains import Domain, Sample, render_sample
+from .domains import Domain, Sample, render_people
 from .skeleton import JOINT_IDS
 from .writer import COCO_SKELETON, sample_rng
 
@@ -38,9 +39,12 @@ def contact_sheet(
         tiles = []
         for index in range(rows * columns):
             rng = sample_rng(seed, domain.name, "train", index)
-            sample = render_sample(domain, rng, size)
-            lower = index // columns >= (rows + 1) // 2
-            tiles.append(draw_skeleton(sample) if lower else sample.image)
+            people = render_people(domain, rng, size)
+            image = people[0].image
+            if index // columns >= (rows + 1) // 2:
+                for person in people:
+                    image = draw_skeleton(replace(person, image=image))
+            tiles.append(image)
         grid = np.reshape(tiles, (rows, columns, size, size, 3))
         block = grid.swapaxes(1, 2).reshape(rows * size, columns * size, 3)
         blocks += [block, np.full((rows * size, GAP, 3), 255, np.uint8)]

@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
 from io import BytesIO
+from itertools import chain, count
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ import cv2
 import numpy as np
 from scipy.io import savemat
 
-from .domains import Domain, Sample, render_sample
+from .crowd_index import crowd_index
+from .domains import Domain, Sample, render_people
 from .skeleton import JOINT_IDS, JOINT_NAMES
 
 #: Increase this after a change that makes the same seed produce different files.
@@ -83,6 +85,17 @@ H36M_JOINTS: dict[str, tuple[str, str]] = dict(
         for part in ("shoulder", "elbow", "wrist")
     },
 )
+#: CrowdPose's joints in the order of MMPose's ``CrowdPoseDataset``, with their names
+#: here. As in MMPose's own configs, its neck is MPII's upper neck.
+CROWDPOSE_JOINTS: dict[str, str] = dict(
+    **{
+        f"{side}_{part}": f"{side}_{part}"
+        for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+        for side in ("left", "right")
+    },
+    top_head="head_top",
+    neck="upper_neck",
+)
 #: MMPose's estimate of a person's area, as a share of the box area.
 AREA_OF_BOX = 0.53
 #: MPII's scale is the side of the box divided by 200 px. MMPose moves its center down
@@ -90,6 +103,8 @@ AREA_OF_BOX = 0.53
 MPII_SIDE, MPII_SHIFT = 200.0, 15.0
 #: MPII counts pixels from 1: the center of the first pixel is at (1, 1).
 MPII_FIRST = 1
+#: The people in each image, by its file name.
+People = Mapping[str, list[Sample]]
 #: A MATLAB file starts with a text of this length. SciPy writes the time into it, which
 #: this text replaces.
 MAT_TITLE = b"MATLAB 5.0 MAT-file".ljust(116)
@@ -120,13 +135,15 @@ def write_domain(
     overwrite: bool = False,
     progress: Callable[[], Any] | None = None,
 ) -> bool:
-    """Render a domain into a folder that ``CocoDataset`` or ``MpiiDataset`` reads.
+    """Render a domain into a folder that MMPose's datasets read.
 
     The folder contains ``images/0000000.jpg``, ... and, for each split:
 
-    - ``annotations/person_keypoints_{split}.json`` in COCO format, or
+    - ``annotations/person_keypoints_{split}.json`` for ``CocoDataset``, or
       ``annotations/mpii_{split}.json`` and the head boxes
-      ``annotations/mpii_gt_{split}.mat`` in MPII format;
+      ``annotations/mpii_gt_{split}.mat`` for ``MpiiDataset``, or
+      ``annotations/crowdpose_{split}.json`` for ``CrowdPoseDataset``, with the crowd
+      index of each image;
     - ``annotations/pose3d_{split}.json``, which
       :class:`~mmpose_da.datasets.Pose3dDataset` reads;
     - ``annotations/joints_3d_{split}.npz``, see :func:`joints_3d`;
@@ -144,7 +161,7 @@ def write_domain(
         counts (Mapping[str, int]): Number of images by name of the split.
         seed (int): Random seed. Another one gives other people in other places.
         size (int): Side of the images in pixels.
-        format (str): ``coco`` or ``mpii``.
+        format (str): ``coco``, ``mpii``, or ``crowdpose``.
         workers (int): Number of processes; 0 renders in the current one.
         overwrite (bool): Replace a folder with a different manifest.
         progress (Callable, optional): Called after every image.
@@ -162,15 +179,16 @@ def write_domain(
     folder = Path(folder)
     if format not in FORMATS:
         raise ValueError(f"format must be one of {sorted(FORMATS)}, not '{format}'")
-    for split, count in counts.items():
-        if not 0 < count <= IMAGES_PER_SPLIT:
+    for split, total in counts.items():
+        if not 0 < total <= IMAGES_PER_SPLIT:
             raise ValueError(
-                f"{split}={count}: a split has from 1 to {IMAGES_PER_SPLIT} images"
+                f"{split}={total}: a split has from 1 to {IMAGES_PER_SPLIT} images"
             )
     request = _plain(
         dict(
             domain=domain.name,
-            settings=asdict(domain),
+            # What a domain does not have is not listed.
+            settings={k: v for k, v in asdict(domain).items() if v is not None},
             format=format,
             seed=seed,
             size=size,
@@ -187,17 +205,18 @@ def write_domain(
     (new / "images").mkdir(parents=True)
     (new / "annotations").mkdir()
     first = 0
-    for split, count in counts.items():
-        names = [f"{first + index:07d}.jpg" for index in range(count)]
+    for split, total in counts.items():
+        names = [f"{first + index:07d}.jpg" for index in range(total)]
         render = partial(_render, new / "images", domain, seed, split, size)
-        samples = []
-        for sample in _map(render, names, workers):
-            samples.append(sample)
+        people = {}
+        for name, samples in zip(names, _map(render, names, workers), strict=True):
+            people[name] = samples
             if progress is not None:
                 progress()
-        FORMATS[format](new / "annotations", split, names, samples, size)
-        _write_pose3d(new / "annotations", split, names, samples, size)
-        np.savez(new / f"annotations/joints_3d_{split}.npz", **joints_3d(samples))
+        FORMATS[format](new / "annotations", split, people, size)
+        _write_pose3d(new / "annotations", split, people, size)
+        everybody = joints_3d(list(chain(*people.values())))
+        np.savez(new / f"annotations/joints_3d_{split}.npz", **everybody)
         first += IMAGES_PER_SPLIT
     manifest = dict(request, sha256=folder_hash(new))
     _write_json(new / MANIFEST, manifest, indent=2)
@@ -230,7 +249,7 @@ def is_written(folder: str | Path) -> bool:
 
 
 def joints_3d(samples: list[Sample]) -> dict[str, np.ndarray]:
-    """Collect the joints and cameras of N images.
+    """Collect the joints and cameras of N people, in the order of the annotations.
 
     Returns:
         dict: ``joints_camera`` (N, J, 3), meters in the camera frame, ``joints_image``
@@ -291,18 +310,17 @@ def _is_written(folder: Path, request: dict, overwrite: bool) -> bool:
 
 def _render(
     folder: Path, domain: Domain, seed: int, split: str, size: int, name: str
-) -> Sample:
-    """Write one image, and return its sample without the pixels."""
+) -> list[Sample]:
+    """Write one image, and return its samples without the pixels."""
     index = int(Path(name).stem) % IMAGES_PER_SPLIT
-    sample = render_sample(domain, sample_rng(seed, domain.name, split, index), size)
-    _, jpeg = cv2.imencode(
-        ".jpg", sample.image, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)
-    )
+    people = render_people(domain, sample_rng(seed, domain.name, split, index), size)
+    image = people[0].image
+    _, jpeg = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
     (folder / name).write_bytes(jpeg.tobytes())
-    return replace(sample, image=sample.image[:0])
+    return [replace(person, image=image[:0]) for person in people]
 
 
-def _map(render: Callable, names: list[str], workers: int) -> Iterator[Sample]:
+def _map(render: Callable, names: list[str], workers: int) -> Iterator[list[Sample]]:
     """Render all images in order, in ``workers`` processes."""
     if workers == 0:
         yield from map(render, names)
@@ -323,8 +341,27 @@ def _inside(joints: np.ndarray, size: int) -> np.ndarray:
     return ((joints >= 0) & (joints <= size - 1)).all(axis=1)
 
 
+def _numbers(people: People) -> Iterator[int]:
+    """Count people from the number of the first image, as annotations are numbered."""
+    return count(min(map(_number, people)))
+
+
+def _number(name: str) -> int:
+    return int(Path(name).stem)
+
+
+def _image(name: str, size: int, **more: Any) -> dict[str, Any]:
+    """Return COCO's description of an image."""
+    return dict(id=_number(name), file_name=name, width=size, height=size, **more)
+
+
 def _person(
-    number: int, sample: Sample, joints: np.ndarray, visible: np.ndarray, size: int
+    number: int,
+    image: str,
+    sample: Sample,
+    joints: np.ndarray,
+    visible: np.ndarray,
+    size: int,
 ) -> dict[str, Any]:
     """Return COCO's annotation of a person with joints (K, 2) and whether each is seen.
 
@@ -337,7 +374,7 @@ def _person(
     x1, y1, x2, y2 = map(float, sample.box)
     return dict(
         id=number,
-        image_id=number,
+        image_id=_number(image),
         category_id=1,
         iscrowd=0,
         bbox=_rounded([x1, y1, x2 - x1, y2 - y1]),
@@ -347,47 +384,72 @@ def _person(
     )
 
 
-def _write_coco(
-    folder: Path, split: str, names: list[str], samples: list[Sample], size: int
-) -> None:
-    images, annotations = [], []
-    for name, sample in zip(names, samples, strict=True):
-        number = int(Path(name).stem)
-        images.append(dict(id=number, file_name=name, width=size, height=size))
-        count = len(COCO_NAMES)
-        annotations.append(
-            _person(number, sample, sample.joints[:count], sample.visible[:count], size)
-        )
+def _write_coco(folder: Path, split: str, people: People, size: int) -> None:
+    numbers, joints = _numbers(people), len(COCO_NAMES)
     skeleton = [[COCO_NAMES.index(name) + 1 for name in pair] for pair in COCO_SKELETON]
     person = dict(id=1, name="person", keypoints=list(COCO_NAMES), skeleton=skeleton)
-    content = dict(images=images, annotations=annotations, categories=[person])
+    content = dict(
+        images=[_image(name, size) for name in people],
+        annotations=[
+            _person(
+                *(next(numbers), name, sample),
+                *(sample.joints[:joints], sample.visible[:joints], size),
+            )
+            for name, samples in people.items()
+            for sample in samples
+        ],
+        categories=[person],
+    )
     _write_json(folder / f"person_keypoints_{split}.json", content)
 
 
-def _write_mpii(
-    folder: Path, split: str, names: list[str], samples: list[Sample], size: int
-) -> None:
+def _write_crowdpose(folder: Path, split: str, people: People, size: int) -> None:
+    ids, numbers = [JOINT_IDS[n] for n in CROWDPOSE_JOINTS.values()], _numbers(people)
+    images, annotations = [], []
+    for name, samples in people.items():
+        group = [
+            _person(next(numbers), name, s, s.joints[ids], s.visible[ids], size)
+            for s in samples
+        ]
+        for person in group:
+            # Only visible joints count here; nobody without any is evaluated.
+            person["num_keypoints"] = person["keypoints"][2::3].count(2)
+        index = crowd_index(
+            [person["bbox"] for person in group],
+            [np.reshape(person["keypoints"], (-1, 3)) for person in group],
+        )
+        images.append(_image(name, size, crowdIndex=_rounded(index)))
+        annotations += group
+    category = dict(id=1, name="person", keypoints=list(CROWDPOSE_JOINTS), skeleton=[])
+    content = dict(images=images, annotations=annotations, categories=[category])
+    _write_json(folder / f"crowdpose_{split}.json", content)
+
+
+def _write_mpii(folder: Path, split: str, people: People, size: int) -> None:
     ids = [JOINT_IDS[name] for name in MPII_NAMES]
     annotations = []
-    for name, sample in zip(names, samples, strict=True):
-        low, high = np.reshape(sample.box, (2, 2)).astype(float)
-        scale = (high - low).max() / MPII_SIDE
-        # Compensate MMPose's shift, so that it finds the center of the box.
-        center = (low + high) / 2 + MPII_FIRST - (0, MPII_SHIFT * scale)
-        joints = sample.joints[ids]
-        inside = _inside(joints, size)
-        annotations.append(
-            dict(
-                image=name,
-                center=_rounded(center),
-                scale=_rounded(scale, 6),
-                joints=_rounded(np.where(inside[:, None], joints + MPII_FIRST, -1.0)),
-                joints_vis=inside.astype(int).tolist(),
+    for name, samples in people.items():
+        for sample in samples:
+            low, high = np.reshape(sample.box, (2, 2)).astype(float)
+            scale = (high - low).max() / MPII_SIDE
+            # Compensate MMPose's shift, so that it finds the center of the box.
+            center = (low + high) / 2 + MPII_FIRST - (0, MPII_SHIFT * scale)
+            joints = sample.joints[ids]
+            inside = _inside(joints, size)
+            shown = np.where(inside[:, None], joints + MPII_FIRST, -1.0)
+            annotations.append(
+                dict(
+                    image=name,
+                    center=_rounded(center),
+                    scale=_rounded(scale, 6),
+                    joints=_rounded(shown),
+                    joints_vis=inside.astype(int).tolist(),
+                )
             )
-        )
     _write_json(folder / f"mpii_{split}.json", annotations)
 
-    corners = np.array([np.reshape(s.head_box, (2, 2)) for s in samples], float)
+    everybody = chain(*people.values())
+    corners = np.array([np.reshape(s.head_box, (2, 2)) for s in everybody], float)
     corners += MPII_FIRST
     buffer = BytesIO()
     savemat(buffer, dict(headboxes_src=corners.transpose(1, 2, 0)))
@@ -395,39 +457,33 @@ def _write_mpii(
     (folder / f"mpii_gt_{split}.mat").write_bytes(content)
 
 
-def _write_pose3d(
-    folder: Path, split: str, names: list[str], samples: list[Sample], size: int
-) -> None:
+def _write_pose3d(folder: Path, split: str, people: People, size: int) -> None:
     """Write 3D joints in millimeters, in the frame of the camera."""
     pairs = np.array([[JOINT_IDS[n] for n in pair] for pair in H36M_JOINTS.values()])
-    images, annotations = [], []
-    for name, sample in zip(names, samples, strict=True):
-        number, camera = int(Path(name).stem), sample.camera
+    images, annotations, numbers = [], [], _numbers(people)
+    for name, samples in people.items():
+        camera = samples[0].camera
         intrinsics = [camera.focal, camera.focal, *camera.center]
-        images.append(
-            dict(
-                id=number,
-                file_name=name,
-                width=size,
-                height=size,
-                camera=_rounded(intrinsics, 6),
+        images.append(_image(name, size, camera=_rounded(intrinsics, 6)))
+        for sample in samples:
+            joints = sample.joints_world[pairs].mean(axis=1)
+            points = camera.project(joints)
+            visible = sample.visible[pairs].all(axis=1)
+            annotations.append(
+                dict(
+                    _person(next(numbers), name, sample, points, visible, size),
+                    keypoints_3d=_rounded(1000 * camera.to_camera(joints).ravel()),
+                )
             )
-        )
-        joints = sample.joints_world[pairs].mean(axis=1)
-        visible = sample.visible[pairs].all(axis=1)
-        annotations.append(
-            dict(
-                _person(number, sample, camera.project(joints), visible, size),
-                keypoints_3d=_rounded(1000 * camera.to_camera(joints).ravel()),
-            )
-        )
     person = dict(id=1, name="person", keypoints=list(H36M_JOINTS), skeleton=[])
     content = dict(images=images, annotations=annotations, categories=[person])
     _write_json(folder / f"pose3d_{split}.json", content)
 
 
 #: Functions that write the annotations of a split, by format.
-FORMATS: dict[str, Callable] = dict(coco=_write_coco, mpii=_write_mpii)
+FORMATS: dict[str, Callable] = dict(
+    coco=_write_coco, mpii=_write_mpii, crowdpose=_write_crowdpose
+)
 
 
 def _rounded(values: Any, digits: int = 3) -> Any:

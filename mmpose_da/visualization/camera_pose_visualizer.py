@@ -86,8 +86,8 @@ def _tostring_rgb() -> Iterator[None]:
     def tostring_rgb(canvas: FigureCanvasAgg) -> bytes:
         return np.asarray(canvas.buffer_rgba())[..., :3].tobytes()
 
-    FigureCanvasAgg.tostring_rgb = tostring_rgb
+    setattr(FigureCanvasAgg, "tostring_rgb", tostring_rgb)  # noqa: B010 - for mypy
     try:
         yield
     finally:
-        del FigureCanvasAgg.tostring_rgb
+        delattr(FigureCanvasAgg, "tostring_rgb")

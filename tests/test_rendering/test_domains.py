@@ -5,11 +5,17 @@ import numpy as np
 import pytest
 
 from mmpose_da.rendering import domains
+from mmpose_da.rendering.appearance import joint_radii
+from mmpose_da.rendering.crowd_index import crowd_index
 from mmpose_da.rendering.domains import (
+    CROWD,
+    DEPTH_TOLERANCE,
     DOMAINS,
     STREET,
     STUDIO,
     Bystanders,
+    Crowd,
+    render_people,
     render_sample,
 )
 from mmpose_da.rendering.scenery import Occluders, Sensor
@@ -20,7 +26,7 @@ SIZE = 96
 ARM_IN_FRONT = dict(
     left_shoulder_flexion=0, left_elbow_flexion=90, left_shoulder_rotation=-75
 )
-BOTH = pytest.mark.parametrize("domain", DOMAINS.values(), ids=DOMAINS)
+EVERY = pytest.mark.parametrize("domain", DOMAINS.values(), ids=DOMAINS)
 
 
 def render(domain, seed=0, size=SIZE):
@@ -46,7 +52,7 @@ def seen(sample, *names):
     return [bool(sample.visible[JOINT_IDS[name]]) for name in names]
 
 
-@BOTH
+@EVERY
 def test_same_state_gives_the_same_bytes(domain):
     one, same, other = (render(domain, seed) for seed in (3, 3, 4))
     for field in fields(one):
@@ -56,7 +62,28 @@ def test_same_state_gives_the_same_bytes(domain):
     assert one.image.tobytes() != other.image.tobytes()
 
 
-@BOTH
+@pytest.mark.parametrize(
+    "domain, seed, color, joint, visible, next_draw",
+    [
+        (STUDIO, 0, (126.88, 130.68, 151.19), (54.102, 35.534), 25, 0.7639207101998804),
+        (STUDIO, 8, (117.31, 123.2, 123.93), (44.306, 36.731), 24, 0.6402738833894462),
+        (STREET, 1, (158.8, 164.17, 146.85), (52.482, 35.951), 25, 0.2298217731439317),
+        (STREET, 8, (84.92, 126.89, 71.22), (44.957, 38.838), 24, 0.39765934269826353),
+    ],
+)
+def test_a_seed_gives_the_image_it_always_gave(
+    domain, seed, color, joint, visible, next_draw
+):
+    """Otherwise, GENERATOR_VERSION has to change."""
+    rng = np.random.default_rng(seed)
+    sample = render_sample(domain, rng, SIZE)
+    np.testing.assert_allclose(sample.image.mean(axis=(0, 1)), color, atol=0.05)
+    np.testing.assert_allclose(sample.joints.mean(axis=0), joint, atol=0.001)
+    assert sample.visible.sum() == visible
+    assert rng.random() == next_draw
+
+
+@EVERY
 @pytest.mark.parametrize("size", [64, 128])
 def test_sample_has_the_promised_shapes(domain, size):
     sample = render(domain, size=size)
@@ -71,7 +98,7 @@ def test_sample_has_the_promised_shapes(domain, size):
     )
 
 
-@BOTH
+@EVERY
 def test_boxes_hold_the_person_and_the_head(domain):
     for seed in range(10):
         sample = render(domain, seed)
@@ -199,3 +226,175 @@ def test_one_knob_leaves_the_labels_alone():
     np.testing.assert_array_equal(one.joints, other.joints)
     np.testing.assert_array_equal(one.visible, other.visible)
     assert np.abs(one.image.astype(int) - other.image).max() > 20
+
+
+def crowd(seed=0, size=SIZE, domain=CROWD, **changes):
+    domain = replace(domain, crowd=replace(CROWD.crowd, **changes))
+    return render_people(domain, np.random.default_rng(seed), size)
+
+
+def index_of(people):
+    labels = [np.column_stack([p.joints, np.ones(len(p.joints))]) for p in people]
+    corners = np.array([person.box for person in people])
+    boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
+    return crowd_index(boxes, labels)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The bodies and layers of the people, as they are drawn."""
+    calls = []
+    draw = domains._render_person
+
+    def record(domain, rng, body, *rest):
+        layer = draw(domain, rng, body, *rest)
+        calls.append((body, layer))
+        return layer
+
+    monkeypatch.setattr(domains, "_render_person", record)
+    return calls
+
+
+def test_a_crowd_has_the_promised_number_of_people_in_one_image():
+    counts = []
+    for seed in range(20):
+        people = crowd(seed, 48)
+        counts.append(len(people))
+        first = people[0]
+        for person in people:
+            assert person.image is first.image and person.camera is first.camera
+            inside = (person.joints > -0.5) & (person.joints < 48 - 0.5)
+            assert inside.all()
+    assert set(counts) == {2, 3, 4}
+    assert len(crowd(people=(6, 6))) == 6
+    assert len(render_people(STREET, np.random.default_rng(0), 48)) == 1
+
+
+def test_a_crowd_is_the_same_for_the_same_state():
+    for one, same in zip(crowd(3), crowd(3), strict=True):
+        for field in fields(one):
+            if field.name != "camera":
+                first, second = getattr(one, field.name), getattr(same, field.name)
+                assert first.tobytes() == second.tobytes(), field.name
+
+
+def test_people_of_a_crowd_stand_apart_on_the_same_ground():
+    settings = Crowd(people=(2, 6), step=(0.0, 0.9), behind=(0.0, 0.0), apart=0.6)
+    rng = np.random.default_rng(0)
+    closest = []
+    for _ in range(200):
+        places = domains._sample_places(settings, rng)
+        assert (places[:, 1] == 0).all()
+        np.testing.assert_allclose(places.mean(axis=0)[2], 0, atol=1e-9)
+        gaps = [
+            np.linalg.norm(one - other)
+            for i, one in enumerate(places)
+            for other in places[:i]
+        ]
+        closest.append(min(gaps))
+    assert 0.6 - 1e-9 <= min(closest) < 0.61
+
+    standing = replace(CROWD, poses=dict(standing=1.0))
+    for person in crowd(domain=standing, people=(4, 4)):
+        toes = [JOINT_IDS["left_toe"], JOINT_IDS["right_toe"]]
+        assert 0 < person.joints_world[toes, 1].min() < 0.06
+
+
+def test_people_turn_to_their_left(monkeypatch):
+    pose = Pose(angles={}, orientation=np.eye(3), lift=0.0)
+    monkeypatch.setattr(domains, "sample_pose", lambda rng, families: pose)
+    for person in crowd(turn=(90, 90)):
+        hips = [person.joints_world[JOINT_IDS[f"{s}_hip"]] for s in ("left", "right")]
+        # Who looks along +x, to where the left was, has the right hand side at +z.
+        x, _, z = hips[1] - hips[0]
+        assert z > 0.05 and abs(x) < 1e-6
+
+
+def test_the_step_controls_how_crowded_an_image_is():
+    means = [
+        np.mean([index_of(crowd(seed, 64, step=(step, step))) for seed in range(16)])
+        for step in (0.1, 0.45, 0.9, 1.5)
+    ]
+    assert means[0] > 0.8 > means[1] > 0.25 > means[2] > means[3]
+    assert means[3] < 0.05
+
+
+def test_joints_are_hidden_by_whoever_owns_the_pixel(drawn):
+    """Looks at each pixel of the separately drawn people, one after the other."""
+    clear = replace(CROWD, occluders=replace(CROWD.occluders, probability=0.0))
+    by_others = by_itself = shown = 0
+    for seed in range(6):
+        drawn.clear()
+        people = crowd(seed, domain=clear, step=(0.1, 0.4))
+        for i, (person, (body, _)) in enumerate(zip(people, drawn, strict=True)):
+            depths = person.camera.to_camera(person.joints_world)[:, 2]
+            nearer = depths - joint_radii(body) - DEPTH_TOLERANCE
+            for k, (x, y) in enumerate(person.joints):
+                # The pixels around the joint, on the fine grid on which people are
+                # drawn.
+                size = len(drawn[0][1].depth)
+                scale = size / SIZE
+                column, row = (round((c + 0.5) * scale - 0.5) for c in (x, y))
+                owners = set()
+                for v in range(max(row - 1, 0), min(row + 2, size)):
+                    for u in range(max(column - 1, 0), min(column + 2, size)):
+                        here = [float(layer.depth[v, u]) for _, layer in drawn]
+                        nearest = min(here)
+                        in_front = nearest < nearer[k]
+                        owners.add(here.index(nearest) if in_front else None)
+                assert person.visible[k] == (None in owners), (seed, i, JOINT_NAMES[k])
+                shown += None in owners
+                by_itself += owners == {i}
+                by_others += None not in owners and owners != {i}
+    assert shown > 200 and by_others > 50 and by_itself > 10
+
+
+def test_boxes_of_a_crowd_hold_the_pixels_of_their_person(drawn):
+    for seed in range(6):
+        drawn.clear()
+        people = crowd(seed)
+        nearest = np.min([layer.depth for _, layer in drawn], axis=0)
+        for person, (_, layer) in zip(people, drawn, strict=True):
+            # As if nobody were in front.
+            rows, columns = np.nonzero(layer.alpha >= 0.5)
+            edges = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+            np.testing.assert_array_equal(person.box, edges)
+            own = (layer.depth == nearest) & (nearest < np.inf)
+            share = cv2.resize(
+                own.astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_AREA
+            )
+            rows, columns = np.nonzero(share >= 0.5)
+            x1, y1, x2, y2 = person.box
+            assert (columns >= x1).all() and (columns < x2).all()
+            assert (rows >= y1).all() and (rows < y2).all()
+
+
+def test_an_occluder_hides_joints_of_a_crowd():
+    counts = []
+    for probability in (0.0, 1.0):
+        occluders = replace(CROWD.occluders, probability=probability)
+        domain = replace(CROWD, occluders=occluders)
+        counts.append(
+            sum(p.visible.sum() for seed in range(12) for p in crowd(seed, 64, domain))
+        )
+    assert counts[1] < 0.98 * counts[0]
+
+
+def test_everybody_in_a_crowd_is_labeled():
+    assert CROWD.bystanders.chances == ()
+    assert STUDIO.crowd is None and STREET.crowd is None
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(people=(1, 3)), r"people must be a range from 2 on, not \(1, 3\)"),
+        (dict(people=(4, 3)), r"people must be a range from 2 on, not \(4, 3\)"),
+        (dict(step=(-0.1, 0.5)), r"step must not be negative, but is \(-0.1, 0.5\)"),
+        (dict(behind=(-1.0, 0.5)), "behind must not be negative"),
+        (dict(apart=-0.5), "apart must not be negative"),
+    ],
+)
+def test_crowds_that_cannot_be(change, message):
+    with pytest.raises(ValueError, match=message):
+        Crowd(**change)

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from mmpose_da.rendering.camera import Camera
-from mmpose_da.rendering.renderer import Light, Limb, Material, render_limbs
+from mmpose_da.rendering.renderer import (
+    Light,
+    Limb,
+    Material,
+    nearest_of,
+    render_limbs,
+)
 
 SIZE = 96
 # Far away, so that all rays are parallel but for a per cent; a metre is 40 pixels.
@@ -181,3 +187,41 @@ def test_logo_is_on_the_front_only():
 def test_unknown_pattern_is_named():
     with pytest.raises(ValueError, match="unknown pattern 'dots'"):
         Material((0, 0, 0), "dots")
+
+
+@pytest.mark.parametrize("supersampling, differing", [(1.0, 0), (1.5, 40)])
+def test_layers_combine_as_if_they_were_drawn_together(supersampling, differing):
+    """Two crossing bars, each in front of the other at one end, and one behind both."""
+    bars = [
+        Limb(point(-0.8, -0.3, -0.4), point(0.8, 0.3, 0.4), [0.15], RED),
+        Limb(point(-0.8, 0.3, 0.4), point(0.8, -0.3, -0.4), [0.15], GREEN),
+        Limb(point(-0.9, 0.1, 0.6), point(0.9, 0.1, 0.6), [0.2], Material((1, 0, 0))),
+    ]
+    apart = nearest_of([render(bar, supersampling=supersampling) for bar in bars])
+    together = render(*bars, supersampling=supersampling)
+    np.testing.assert_array_equal(apart.depth, together.depth)
+    np.testing.assert_allclose(apart.alpha, together.alpha, atol=1e-5)
+    # Where a pixel shows a part of a surface, it gets the mean color of all its parts.
+    error = np.abs(apart.color - together.color).max(axis=2)
+    assert (error > 0.02).sum() <= differing and error.max() < 0.1
+    colors = together.color.reshape(-1, 3)
+    assert all((colors[:, channel] > 0.5).sum() > 50 for channel in range(3))
+
+
+def test_a_layer_alone_stays_as_it_is():
+    layer = render(Limb(point(-0.5, 0), point(0.5, 0), [0.2], RED))
+    assert nearest_of([layer]) is layer
+
+
+def test_what_is_far_shows_beside_what_is_near_only():
+    near = render(Limb(point(-0.5, 0, -0.3), point(0.0, 0, -0.3), [0.2], RED))
+    far = render(Limb(point(-0.5, 0, 0.3), point(0.5, 0, 0.3), [0.2], GREEN))
+    for layers in ([near, far], [far, near]):
+        image = nearest_of(layers).over(np.zeros((SIZE, SIZE, 3), np.float32))
+        middle = SIZE // 2
+        assert (
+            image[middle, middle - 10, 2] > 0.5 and image[middle, middle - 10, 1] == 0
+        )
+        assert (
+            image[middle, middle + 15, 1] > 0.5 and image[middle, middle + 15, 2] == 0
+        )

@@ -1,10 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 
 from mmpose_da.rendering import (
+    CROWD,
     STREET,
     STUDIO,
     contact_sheet,
     draw_skeleton,
+    render_people,
     render_sample,
     sample_rng,
 )
@@ -35,3 +39,16 @@ def test_the_skeleton_is_drawn_at_the_joints_only():
     low, high = joints.min(axis=0) - 4, joints.max(axis=0) + 4
     assert columns.min() >= low[0] and columns.max() <= high[0]
     assert rows.min() >= low[1] and rows.max() <= high[1]
+
+
+def test_everybody_in_a_crowd_gets_a_skeleton():
+    sheet = contact_sheet((CROWD,), rows=2, columns=1, seed=5, size=96)
+    people = render_people(CROWD, sample_rng(5, "crowd", "train", 1), 96)
+    image = people[0].image
+    for person in people:
+        image = draw_skeleton(replace(person, image=image))
+    np.testing.assert_array_equal(sheet[96:], image)
+    changed = (image != people[0].image).any(axis=-1)
+    for person in people:
+        joints = np.rint(person.joints[:17]).astype(int)
+        assert changed[joints[:, 1], joints[:, 0]].all()

@@ -5,16 +5,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from mmpose.datasets import CocoDataset
+from mmpose.datasets import CocoDataset, CrowdPoseDataset
 from mmpose.datasets.transforms import GetBBoxCenterScale
 
-from mmpose_da.datasets import ZeroBasedMpiiDataset
+from mmpose_da.datasets import Pose3dDataset, ZeroBasedMpiiDataset
 from mmpose_da.rendering import (
+    CROWD,
     JOINT_IDS,
     JOINT_NAMES,
     STREET,
     STUDIO,
+    crowd_index,
     is_written,
+    render_people,
     render_sample,
     sample_rng,
     write_domain,
@@ -55,6 +58,22 @@ def mpii(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sets") / "mpii"
     assert write(folder, format="mpii")
     return folder
+
+
+@pytest.fixture(scope="module")
+def crowdpose(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sets") / "crowdpose"
+    assert write(folder, CROWD, format="crowdpose")
+    return folder
+
+
+def load_crowdpose(folder, split, **kwargs):
+    return CrowdPoseDataset(
+        data_root=str(folder),
+        ann_file=f"annotations/crowdpose_{split}.json",
+        data_prefix=dict(img="images/"),
+        **kwargs,
+    )
 
 
 def load_coco(folder, split, **kwargs):
@@ -180,13 +199,14 @@ def test_image_ids_are_unique_over_splits(mpii):
     assert len(ids) == 6
 
 
-@pytest.mark.parametrize("format", ["coco", "mpii"])
+@pytest.mark.parametrize("format", ["coco", "mpii", "crowdpose"])
 def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(
     format, request, tmp_path, monkeypatch
 ):
     # MATLAB files and archives may hold the time.
     monkeypatch.setattr("time.asctime", lambda: "another time")
-    assert write(tmp_path / "again", format=format, workers=2)
+    domain = CROWD if format == "crowdpose" else STREET
+    assert write(tmp_path / "again", domain, format=format, workers=2)
     assert contents(tmp_path / "again") == contents(request.getfixturevalue(format))
 
 
@@ -216,7 +236,7 @@ def test_splits_and_domains_share_no_randomness():
 
 
 def test_what_is_there_is_not_written_again(coco, monkeypatch):
-    monkeypatch.setattr(writer_module, "render_sample", None)
+    monkeypatch.setattr(writer_module, "render_people", None)
     assert not write(coco)
 
 
@@ -228,6 +248,10 @@ def test_what_is_there_is_not_written_again(coco, monkeypatch):
         (dict(format="mpii"), "format is coco, not mpii"),
         (dict(counts=dict(train=5)), "counts.val is 3, not None"),
         (dict(domain=STUDIO), "domain is street, not studio"),
+        (
+            dict(domain=replace(STREET, crowd=CROWD.crowd)),
+            "settings.crowd.apart is None, not 0.5",
+        ),
         (
             dict(domain=replace(STREET, from_behind=1.0)),
             f"settings.from_behind is {STREET.from_behind}, not 1.0. "
@@ -295,7 +319,7 @@ def test_an_interrupted_writing_leaves_no_set_and_is_taken_up(tmp_path):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (dict(format="yolo"), r"one of \['coco', 'mpii'\], not 'yolo'"),
+        (dict(format="yolo"), r"one of \['coco', 'crowdpose', 'mpii'\], not 'yolo'"),
         (dict(counts=dict(train=0)), "train=0: a split has from 1"),
     ],
 )
@@ -303,3 +327,126 @@ def test_arguments_that_do_not_fit(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         write(tmp_path / "set", **change)
     assert not list(tmp_path.iterdir())
+
+
+#: CrowdPose's names that differ.
+OTHER_NAMES = dict(top_head="head_top", neck="upper_neck")
+
+
+def people_of(split, seed=3):
+    return [
+        render_people(CROWD, sample_rng(seed, "crowd", split, i), SIZE)
+        for i in range(COUNTS[split])
+    ]
+
+
+def crowd_content(folder, split):
+    path = folder / f"annotations/crowdpose_{split}.json"
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("split", COUNTS)
+def test_crowdpose_dataset_gives_back_everybody(crowdpose, split):
+    dataset = load_crowdpose(crowdpose, split)
+    samples = [sample for people in people_of(split) for sample in people]
+    assert len(dataset) == len(samples) > 2 * COUNTS[split]
+    names = [OTHER_NAMES.get(name, name) for name in names_of(dataset)]
+    for i, sample in enumerate(samples):
+        info = dataset.get_data_info(i)
+        check_keypoints(info, sample, names)
+        expected = np.minimum(sample.box, SIZE - 1)  # MMPose clips it
+        np.testing.assert_allclose(info["bbox"][0], expected, atol=0.01)
+        error = cv2.imread(info["img_path"]).astype(float) - sample.image
+        assert np.abs(error).mean() < 6
+    assert len({dataset.get_data_info(i)["id"] for i in range(len(dataset))}) == i + 1
+
+
+@pytest.mark.parametrize("split", COUNTS)
+def test_crowdpose_labels_what_others_hide_and_counts_what_is_seen(crowdpose, split):
+    content = crowd_content(crowdpose, split)
+    assert [image["id"] for image in content["images"]] == [
+        int(image["file_name"][:-4]) for image in content["images"]
+    ]
+    hidden = 0
+    ids = [JOINT_IDS[OTHER_NAMES.get(n, n)] for n in crowd_names(content)]
+    samples = [sample for people in people_of(split) for sample in people]
+    for annotation, sample in zip(content["annotations"], samples, strict=True):
+        flags = np.reshape(annotation["keypoints"], (14, 3))[:, 2]
+        joints = sample.joints[ids]
+        inside = ((joints >= 0) & (joints <= SIZE - 1)).all(axis=1)
+        np.testing.assert_array_equal(flags == 2, inside & sample.visible[ids])
+        assert annotation["num_keypoints"] == (flags == 2).sum()
+        hidden += (flags == 1).sum()
+        width, height = annotation["bbox"][2:]
+        assert annotation["area"] == pytest.approx(0.53 * width * height, abs=0.001)
+    assert hidden > 0
+
+
+def crowd_names(content):
+    (person,) = content["categories"]
+    return person["keypoints"]
+
+
+def test_crowdpose_joints_are_those_of_mmpose(crowdpose):
+    dataset = load_crowdpose(crowdpose, "val")
+    assert crowd_names(crowd_content(crowdpose, "val")) == names_of(dataset)
+
+
+@pytest.mark.parametrize("split", COUNTS)
+def test_crowd_index_in_the_file_is_that_of_its_annotations(crowdpose, split):
+    content = crowd_content(crowdpose, split)
+    dataset = load_crowdpose(crowdpose, split)
+    known = {}
+    for image in content["images"]:
+        group = [a for a in content["annotations"] if a["image_id"] == image["id"]]
+        keypoints = [np.reshape(person["keypoints"], (14, 3)) for person in group]
+        index = crowd_index([person["bbox"] for person in group], keypoints)
+        assert image["crowdIndex"] == pytest.approx(index, abs=0.0005)
+        known[image["id"]] = image["crowdIndex"]
+    assert len(known) == COUNTS[split] and len(set(known.values())) > 2
+    for i in range(len(dataset)):
+        info = dataset.get_data_info(i)
+        assert info["crowd_index"] == known[info["img_id"]]
+
+
+@pytest.mark.parametrize("format", ["coco", "mpii"])
+def test_a_crowd_can_be_written_in_any_format(tmp_path, format):
+    write(tmp_path / "set", CROWD, dict(train=1, val=3), format=format)
+    people = people_of("val")
+    samples = [sample for group in people for sample in group]
+    images = np.repeat(range(3), [len(group) for group in people])
+    if format == "coco":
+        dataset = load_coco(tmp_path / "set", "val")
+    else:
+        headboxes = str(tmp_path / "set/annotations/mpii_gt_val.mat")
+        dataset = load_mpii(
+            tmp_path / "set", "val", test_mode=True, headbox_file=headboxes
+        )
+    assert len(dataset) == len(samples)
+    for i, sample in enumerate(samples):
+        info = dataset.get_data_info(i)
+        assert info["img_path"].endswith(f"{1_000_000 + images[i]}.jpg")
+        check_keypoints(info, sample, names_of(dataset))
+        if format == "mpii":
+            diagonal = 0.6 * np.linalg.norm(sample.head_box[2:] - sample.head_box[:2])
+            assert info["head_size"].item() == pytest.approx(diagonal, rel=1e-6)
+
+
+def test_a_crowd_has_its_joints_in_3d(crowdpose):
+    samples = [sample for people in people_of("train") for sample in people]
+    content = np.load(crowdpose / "annotations/joints_3d_train.npz")
+    np.testing.assert_allclose(
+        content["joints_image"], [s.joints for s in samples], atol=1e-4
+    )
+    dataset = Pose3dDataset(
+        data_root=str(crowdpose), ann_file="annotations/pose3d_train.json"
+    )
+    assert len(dataset) == len(samples)
+    pelvis = [s.camera.to_camera(s.joints_world)[JOINT_IDS["pelvis"]] for s in samples]
+    for i, expected in enumerate(pelvis):
+        root = dataset.get_data_info(i)["keypoints_cam"][0, 0]
+        np.testing.assert_allclose(root, 1000 * expected, atol=0.01)
+
+
+def test_sets_from_before_there_were_crowds_are_still_known(coco):
+    assert "crowd" not in json.loads((coco / "manifest.json").read_text())["settings"]

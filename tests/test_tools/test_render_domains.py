@@ -5,7 +5,8 @@ import json
 import cv2
 import pytest
 
-from mmpose_da.apis.render import EMBEDDED_PAIR
+from mmpose_da.apis.render import EMBEDDED_CROWD, EMBEDDED_PAIR
+from mmpose_da.rendering import level_shares
 
 SMALL = ["--size", "48", "--workers", "0", "--studio", "train=2", "--street", "val=1"]
 
@@ -49,12 +50,49 @@ def test_the_defaults_are_those_of_the_embedded_pair(tool):
     assert dict(args.studio) == dict(train=3000)
     assert dict(args.street) == dict(train=3000, val=800)
     assert {domain.name: counts for domain, _, counts in EMBEDDED_PAIR} == tool.DOMAINS
+    assert EMBEDDED_CROWD[1:] == ("crowdpose", tool.CROWD)
+
+
+def test_the_crowd_is_rendered_when_asked_for_only(tool, tmp_path, capsys):
+    tool.main(SMALL)
+    assert not (tmp_path / "synthetic/crowd").exists()
+    assert "crowd index" not in capsys.readouterr().out
+
+    command = [*SMALL[:4], "--studio", "--street", "--crowd", "train=2", "val=3"]
+    crowd = tmp_path / "synthetic/crowd"
+    for done in ("5 images, ", "5 images are already there"):
+        tool.main(command)
+        out = capsys.readouterr().out
+        assert f"{crowd}: {done}" in out
+        for split in ("train", "val"):
+            path = crowd / f"annotations/crowdpose_{split}.json"
+            images = json.loads(path.read_text())["images"]
+            shares = level_shares([image["crowdIndex"] for image in images])
+            easy, medium, hard = (f"{100 * share:.0f} %" for share in shares.values())
+            levels = f"{easy} easy, {medium} medium, {hard} hard"
+            assert f"crowd index in {split}: {levels}" in out
+    assert manifest(crowd)["format"] == "crowdpose"
+    assert manifest(crowd)["counts"] == dict(train=2, val=3)
+
+
+def test_without_a_number_the_crowd_has_the_default_one(tool, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "mmpose_da.apis.render.render_pair",
+        lambda *args, counts, **kwargs: asked.append(counts),
+    )
+    tool.main(["--crowd"])
+    tool.main([])
+    assert asked == [dict(tool.DOMAINS, crowd=tool.CROWD), tool.DOMAINS]
 
 
 def test_a_sheet_is_a_picture_and_no_set(tool, tmp_path):
     path = tmp_path / "docs/domains.jpg"
-    tool.main(["--sheet", str(path), "--rows", "2", "--cols", "1", "--size", "32"])
+    args = ["--sheet", str(path), "--rows", "2", "--cols", "1", "--size", "32"]
+    tool.main(args)
     assert cv2.imread(str(path)).shape[:2] == (64, 72)
+    tool.main([*args, "--crowd"])
+    assert cv2.imread(str(path)).shape[:2] == (64, 112)
     assert not (tmp_path / "synthetic").exists()
 
 
