@@ -76,6 +76,8 @@ def test_every_row_is_there():
     assert {f"coco2mpii_res50_{row}" for row in LEVELS} <= names
     for row in ("source-only", "mean-teacher"):
         assert f"coco2mpii_rtmpose-m_{row}" in names
+    for row in ("_source-only", "_mean-teacher", ""):
+        assert f"coco2mpii_efasnet-res50{row}" in names
     for pair in SYNTHETIC:
         assert {f"{pair}_res101_{row}" for row in ("source-only", "oracle")} <= names
         assert f"{pair}_res101_mla" in names

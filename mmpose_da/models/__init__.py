@@ -1,7 +1,17 @@
-from . import adaptations, heads, layers, losses, necks, pose_estimators, styles
+from . import (
+    adaptations,
+    backbones,
+    heads,
+    layers,
+    losses,
+    necks,
+    pose_estimators,
+    styles,
+)
 
 __all__ = [
     "adaptations",
+    "backbones",
     "heads",
     "layers",
     "losses",

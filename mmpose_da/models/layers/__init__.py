@@ -1,3 +1,8 @@
+from .duc import DUC
+from .feature_aggregation_selection import (
+    FeatureAggregationSelection,
+    GroupSelection,
+)
 from .gradient_reversal import gradient_reversal
 from .heatmaps import gaussian_heatmaps, heatmap_peaks
 from .keypoint_features import keypoint_confidence, keypoint_features
@@ -22,6 +27,9 @@ from .semantic_graph_conv import (
 from .warp import affine_matrices, swap_joints, warp, warp_heatmaps, warp_points
 
 __all__ = [
+    "DUC",
+    "FeatureAggregationSelection",
+    "GroupSelection",
     "KeypointOcclusion",
     "PLANES",
     "Pixels",

@@ -1,3 +1,4 @@
 from .cafa_neck import CAFANeck
+from .feature_fusion import FeatureFusion
 
-__all__ = ["CAFANeck"]
+__all__ = ["CAFANeck", "FeatureFusion"]

@@ -1,0 +1,7 @@
+# COCO to MPII, EFASNet-50, unsupervised: a mean teacher alone.
+_base_ = ['./coco2mpii_res50_mean-teacher.py', '../_base_/models/efasnet.py']
+
+# The model of the source domain
+load_from = 'work_dirs/td-hm_efasnet-res50_8xb64-210e_coco-256x192/epoch_210.pth'
+
+model = _base_.efasnet

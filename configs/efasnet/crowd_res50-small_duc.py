@@ -1,0 +1,4 @@
+# Rendered crowds, supervised, a small ResNet-50: DUC in the head.
+_base_ = './crowd_res50-small_baseline.py'
+
+model = _base_.duc

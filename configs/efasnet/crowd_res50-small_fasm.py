@@ -1,0 +1,4 @@
+# Rendered crowds, supervised, a small ResNet-50: FASM in the backbone.
+_base_ = './crowd_res50-small_baseline.py'
+
+model = _base_.fasm

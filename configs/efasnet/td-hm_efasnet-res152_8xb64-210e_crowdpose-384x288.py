@@ -1,0 +1,6 @@
+# EFASNet-152 on CrowdPose at 384 x 288.
+_base_ = './td-hm_efasnet-res50_8xb64-210e_crowdpose-384x288.py'
+
+model = dict(
+    backbone=dict(
+        depth=152, init_cfg=dict(checkpoint='torchvision://resnet152')))

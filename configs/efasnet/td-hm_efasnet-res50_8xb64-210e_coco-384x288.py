@@ -1,0 +1,21 @@
+# EFASNet-50 on COCO at 384 x 288.
+_base_ = './td-hm_efasnet-res50_8xb64-210e_coco-256x192.py'
+
+codec = dict(
+    type='MSRAHeatmap', input_size=(288, 384), heatmap_size=(72, 96), sigma=3)
+model = dict(head=dict(decoder=codec))
+
+resized = dict(
+    TopdownAffine=dict(input_size=codec['input_size']),
+    GenerateTarget=dict(encoder=codec))
+train_pipeline = [
+    dict(transform, **resized.get(transform['type'], {}))
+    for transform in _base_.train_pipeline
+]
+val_pipeline = [
+    dict(transform, **resized.get(transform['type'], {}))
+    for transform in _base_.val_pipeline
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = val_dataloader

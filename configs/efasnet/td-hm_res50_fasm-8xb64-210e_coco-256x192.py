@@ -1,0 +1,4 @@
+# SimpleBaseline with ResNet-50 on COCO at 256 x 192, and FASM in the backbone.
+_base_ = './td-hm_efasnet-res50_8xb64-210e_coco-256x192.py'
+
+model = _base_.fasm

@@ -1,0 +1,3 @@
+from .efasnet import EFASNet, FASMBottleneck
+
+__all__ = ["EFASNet", "FASMBottleneck"]
