@@ -213,7 +213,11 @@ class MixedDomainDataset(CombinedDataset):
         mapping = joint_mapping(dataset.metainfo, self.metainfo, joint_map)
         count = self.metainfo["num_keypoints"]
         dataset.pipeline = Compose(
-            [KeypointConverter(count, mapping), DepthConverter(count, mapping)]
+            [
+                _before_conversion,
+                KeypointConverter(count, mapping),
+                DepthConverter(count, mapping),
+            ]
         )
         return dataset
 
@@ -447,6 +451,15 @@ def _drop_label_fields(sample: PoseDataSample) -> None:
             delattr(sample, name)
     for name in ("keypoints", "keypoints_visible"):
         sample.gt_instances.pop(name, None)
+
+
+def _before_conversion(info: dict) -> dict:
+    """Drop the flip indices of a sample before ``KeypointConverter``.
+
+    CombinedDataset replaces them, and the converter fails on them if midpoints map to
+    more joints than the dataset has.
+    """
+    return dict(info, flip_indices=None)
 
 
 def _take_parts(info: dict) -> np.ndarray:
