@@ -1,5 +1,5 @@
-# The embedded pair in 3D with a second labeled source: people in a crowd, with 2D joints
-# alone, written by tools/render_domains.py --crowd.
+# The embedded pair in 3D with a second labeled source: people in a crowd, with 2D
+# joints alone, written by tools/render_domains.py --crowd.
 _base_ = ['./studio2street3d.py', '../sets/pose3d.py', '../sets/crowd.py']
 
 source = [
