@@ -29,6 +29,7 @@ LEVELS = {
 EMBEDDED = {
     *("joint", "ssda-5", "style", "info-max"),
     *(f"mean-teacher-style-{level}" for level in ("adversarial", "info-max")),
+    *("parts", "parts-mean-teacher"),
 }
 #: The pairs with a synthetic source, and the joints that both domains have.
 SYNTHETIC = dict(
@@ -223,6 +224,25 @@ def test_rows_of_the_embedded_pair_differ_in_the_method_alone():
             continue
         for key in ("train_cfg", "param_scheduler"):
             assert cfg[key] == first[key]
+
+
+def test_rows_with_part_labels_differ_in_the_crops_of_the_target_alone():
+    """Whole people of the source, parts of people of the target."""
+    for row, other in (("parts", "mixed"), ("parts-mean-teacher", "mean-teacher")):
+        cfg, base = (
+            read(CONFIGS[0].parent / f"studio2street_res18_{name}.py")
+            for name in (row, other)
+        )
+        dataset, base_dataset = (c.train_dataloader.dataset for c in (cfg, base))
+        assert dataset.target.pop("labels") == "parts"
+        assert dataset.target.pop("part_crops").aspect_ratio == 1
+        assert (dataset.source, dataset.target) == (base_dataset.source, base.target)
+        *steps, affine, target, pack = dataset.pipeline
+        show = steps.pop()
+        assert show.type == "RandomPartCrop"
+        assert [*steps, affine, target, pack] == base_dataset.pipeline
+        added = set(cfg.model.adaptations) - set(base.model.get("adaptations", {}))
+        assert added == {"parts"}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.runner import Runner
 from mmpose.registry import MODELS
-from tiny_domains import edit_json
+from tiny_domains import TRAIN_PIPELINE, edit_json
 from tiny_run import SSDA, UDA, run_config
 from torch import Tensor, nn
 
@@ -43,12 +43,16 @@ def train(tmp_path, coco, mpii):
     """Train for one epoch from COCO to MPII format; return the weights."""
     count = iter(range(100))
 
-    def train(counts=UDA, adaptations=None, labels=None, **dataset):
+    def train(counts=UDA, adaptations=None, labels=None, head=None, **dataset):
         name = f"run_{next(count)}"
         target = mpii if labels is None else dict(mpii, labels=labels)
         cfg = run_config(tmp_path / name, coco, mpii, counts, max_epochs=1)
-        cfg.train_dataloader.dataset.update(target=target, **dataset)
+        cfg.train_dataloader.dataset.update({"target": target, **dataset})
         cfg.model.adaptations.update(adaptations or {})
+        if head is not None:
+            cfg.model.merge(dict(head=head, backbone=dict(out_indices=(0, 1, 2))))
+            cfg.model.adaptations = {}
+            cfg.custom_hooks = []
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
         cfg.experiment_name = cfg.visualizer.name = name
         runner = Runner.from_cfg(cfg)
@@ -114,6 +118,129 @@ def test_parts(train, scramble):
     scramble(visibility=False)
     assert same(before, run())
     scramble(positions=False)
+    assert not same(before, run())
+
+
+CROPS = dict(count=3, share=(0.4, 0.8))
+HEAD = dict(
+    _delete_=True,
+    type="LocationFreeHead",
+    in_channels=(8, 16, 32),
+    out_channels=16,
+    channels=8,
+    encoder=dict(num_layers=1, num_heads=2),
+    prototypes=dict(),
+    relations=dict(),
+    joints="MpiiDataset",
+    decoder=dict(type="PartLabels", input_size=(64, 64)),
+)
+
+
+def show_parts(codec: dict, zoom: bool) -> list[dict]:
+    """The training pipeline with crops of parts, and another codec."""
+    *steps, affine, _, pack = TRAIN_PIPELINE
+    show = dict(type="RandomPartCrop", prob=0.8, zoom=zoom)
+    target = dict(type="GenerateTarget", encoder=codec)
+    return [*steps, show, affine, target, pack]
+
+
+@pytest.fixture
+def move_inside_crops(mpii):
+    """Give joints another place at random that is in the same crops as before."""
+
+    def move(images=None):
+        target = dict(mpii, labels="parts", part_crops=CROPS)
+        people = MixedDomainDataset("MpiiDataset", target=target).datasets[0]
+        infos = [people.get_data_info(i) for i in range(len(people))]
+        boxes = {
+            Path(info["img_path"]).name: np.concatenate(
+                [info["bbox"], info["part_crops"]]
+            )
+            for info in infos
+        }
+        rng = np.random.default_rng(3)
+
+        def where(point, crops):  # MPII counts from 1
+            return ((point - 1 >= crops[:, :2]) & (point - 1 <= crops[:, 2:])).all(1)
+
+        def change(content):
+            for annotation in content:
+                if images is not None and annotation["image"] not in images:
+                    continue
+                crops = boxes[annotation["image"]]
+                for index, point in enumerate(annotation["joints"]):
+                    inside = where(np.array(point), crops)
+                    moved = rng.uniform(0, 80, (4000, 2))
+                    same = [m for m in moved if (where(m, crops) == inside).all()]
+                    annotation["joints"][index] = same[0].tolist()
+
+        edit_json(mpii["ann_file"], change)
+
+    return move
+
+
+@pytest.fixture
+def train_location_free(train, mpii):
+    """Train the whole location-free model on the target alone."""
+
+    def run(share=None, zoom=True):
+        counts = dict(target_unlabeled=4)
+        if share:
+            counts = dict(target_labeled=2, target_unlabeled=2)
+        return train(
+            counts,
+            head=HEAD,
+            source=None,
+            target=dict(mpii, labels="parts", part_crops=CROPS),
+            labeled_target=share,
+            pipeline=show_parts(HEAD["decoder"], zoom),
+        )
+
+    return run
+
+
+def positions(mpii) -> np.ndarray:
+    content = json.loads(Path(mpii["ann_file"]).read_text())
+    return np.array([annotation["joints"] for annotation in content])
+
+
+@pytest.mark.parametrize(
+    "share, zoom", [(None, True), (dict(count=3), False)], ids=["none", "some"]
+)
+def test_location_free_training(
+    train_location_free, move_inside_crops, scramble, mpii, share, zoom
+):
+    """Positions within the crops are not known, which crops show a joint is."""
+    dataset = MixedDomainDataset("MpiiDataset", target=mpii, labeled_target=share)
+    domain = len(dataset.datasets) - 1
+    unlabeled = {
+        Path(dataset.datasets[domain].get_data_info(i)["img_path"]).name
+        for i in range(dataset.lens[-1])
+    }
+    before, placed = train_location_free(share, zoom), positions(mpii)
+    move_inside_crops(unlabeled)
+    moved = np.abs(positions(mpii) - placed).max((1, 2)) > 5
+    assert moved.sum() == len(unlabeled) == 10 - (3 if share else 0)
+    assert same(before, train_location_free(share, zoom))
+    scramble(unlabeled, visibility=False)
+    assert not same(before, train_location_free(share, zoom))
+
+
+def test_part_crops_beside_a_source(train, move_inside_crops, scramble, mpii):
+    """Heatmaps are classified, and a mean teacher mirrors the target's images."""
+    codec = TRAIN_PIPELINE[-2]["encoder"]
+
+    def run():
+        return train(
+            adaptations=dict(parts=dict(type="PartClassification")),
+            target=dict(mpii, labels="parts", part_crops=CROPS),
+            pipeline=show_parts(codec, zoom=False),
+        )
+
+    before = run()
+    move_inside_crops()
+    assert same(before, run())
+    scramble(visibility=False)
     assert not same(before, run())
 
 

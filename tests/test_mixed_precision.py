@@ -178,6 +178,7 @@ def test_the_methods_have_all_that_is_registered():
     others = {
         *("AdaINTrainer", "MarginalHeatmapHead", "MarginalKLLoss"),
         *("EFASNet", "FeatureFusion", "DUC", "DUCHead"),
+        *("LocationFreeHead", "LocationLoss", "PartClassification", "PartLoss"),
     }
     assert registered - used == others
 

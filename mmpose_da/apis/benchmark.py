@@ -171,12 +171,15 @@ def budget(cfg: Config) -> str:
 
 def target_labels(cfg: Config) -> str:
     """Describe how many target labels a config trains with."""
-    labeled = cfg.train_dataloader.dataset.get("labeled_target")
-    if not labeled:
-        return "none"
-    if labeled.get("count"):
-        return f"{labeled['count']} images"
-    return "all" if labeled["ratio"] == 1 else f"{100 * labeled['ratio']:g} %"
+    dataset = cfg.train_dataloader.dataset
+    labeled = dataset.get("labeled_target")
+    if labeled and labeled.get("ratio") == 1:
+        return "all"
+    kinds = ["parts"] if (dataset.get("target") or {}).get("labels") == "parts" else []
+    if labeled:
+        count, ratio = labeled.get("count"), labeled.get("ratio", 0)
+        kinds.append(f"{count} images" if count else f"{100 * ratio:g} %")
+    return ", ".join(kinds) or "none"
 
 
 def row_names(paths: Sequence[str]) -> list[str]:

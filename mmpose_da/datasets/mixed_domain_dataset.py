@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from numbers import Real
 from typing import Any
 
@@ -14,7 +15,7 @@ from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 from mmpose.datasets import CombinedDataset, MpiiDataset
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
-from mmpose.datasets.transforms import KeypointConverter, LoadImage
+from mmpose.datasets.transforms import KeypointConverter, LoadImage, PackPoseInputs
 from mmpose.registry import DATASETS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 
@@ -30,8 +31,12 @@ from ..structures import (
 from .depth import DepthConverter
 from .load_intact_image import LoadIntactImage
 from .mpii_dataset import ZeroBasedMpiiDataset
+from .part_crop import PartCrops
 from .people import BoxJitter, Labels, LeftOut, describe, load_people
 from .pseudo_labels import PseudoLabels
+
+#: Results that say which part labels are those of a crop; as ``meta_keys``.
+_SHOWN = dict.fromkeys(("flip", "flip_indices", "part_crop", "part_zoomed"))
 
 
 class _SaidByTheConfig:
@@ -81,7 +86,12 @@ class MixedDomainDataset(CombinedDataset):
 
     Part labels say which joints are labeled and inside the box. They are in the
     ``gt_instance_labels`` of a sample: ``part_labels`` (1, K), 0 or 1, and
-    ``part_weights`` (1, K), 0 for joints that the dataset does not provide.
+    ``part_weights`` (1, K), 0 for joints that the dataset does not provide. Where boxes
+    contain all of a person, these labels are the same for everyone. The key
+    ``part_crops`` of a dataset draws crops of parts of each person, from the box alone
+    (see :class:`~mmpose_da.datasets.part_crop.PartCrops`), and
+    :class:`~mmpose_da.datasets.part_crop.RandomPartCrop` shows one of them: its part
+    labels are then those of the sample.
 
     This class cannot remove what a box reveals about the labels. If the boxes of a
     dataset were computed from its joints, the crops show their extent; the log warns
@@ -204,9 +214,9 @@ class MixedDomainDataset(CombinedDataset):
 
     def _load_domain(self, domain: str, cfg: dict) -> BaseDataset:
         """Build the dataset of a domain, with its joints mapped and labels hidden."""
-        dataset, joint_map, box_jitter, labels = _build_dataset(domain, cfg)
-        self.labels[domain] = labels
-        left_out = load_people(dataset, labels, box_jitter)
+        dataset, joint_map, reading = _build_dataset(domain, cfg)
+        self.labels[domain] = reading["labels"]
+        left_out = load_people(dataset, **reading)
         self.left_out[domain] = self.left_out.get(domain, []) + left_out
         if self.pipeline.transforms:
             _check_first_image(domain, dataset)
@@ -227,10 +237,10 @@ class MixedDomainDataset(CombinedDataset):
         """Move the unlabeled people with pseudo-labels to a domain of their own."""
         unlabeled = domains.pop(TARGET_UNLABELED)
         pseudo, threshold = self._read_pseudo(**pseudo_target)
-        dataset, _, box_jitter, labels = _build_dataset(TARGET_PSEUDO, target)
-        self.labels[TARGET_PSEUDO] = labels
+        dataset, _, reading = _build_dataset(TARGET_PSEUDO, target)
+        self.labels[TARGET_PSEUDO] = reading["labels"]
         self.left_out[TARGET_PSEUDO] = load_people(
-            dataset, labels, box_jitter, pseudo, threshold
+            dataset, **reading, pseudo=pseudo, threshold=threshold
         )
         kept = {
             BaseDataset.get_data_info(unlabeled, i)["id"]: i
@@ -294,7 +304,7 @@ class MixedDomainDataset(CombinedDataset):
         domain = self.domain_of(idx)
         try:
             info = self.get_data_info(idx)
-            parts = None
+            crops, parts = info.get("part_crops"), None
             if self.labels[domain] is Labels.PARTS:
                 parts = _take_parts(info)
             data = self.pipeline(info)
@@ -315,6 +325,8 @@ class MixedDomainDataset(CombinedDataset):
                 _drop_label_fields(sample)
             if parts is not None:
                 _add_parts(sample, parts)
+            if sample.metainfo.get("part_zoomed"):
+                _check_part_crop(sample, crops)
         return data
 
 
@@ -327,7 +339,10 @@ def _as_list(source: dict | Sequence[dict]) -> list[dict]:
 
 
 def _build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
-    """Build the transforms, with a replacement for MMPose's ``LoadImage``."""
+    """Build the transforms, with a replacement for MMPose's ``LoadImage``.
+
+    ``PackPoseInputs`` also packs what part labels depend on.
+    """
     if not isinstance(pipeline, Sequence):
         raise ValueError(f"pipeline must be a list of transforms, but is {pipeline!r}")
     transforms = []
@@ -338,7 +353,10 @@ def _build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
         try:
             intact = transform["type"] in ("LoadImage", LoadImage)
             kind = LoadIntactImage if intact else transform["type"]
-            transforms.append(TRANSFORMS.build(dict(transform, type=kind)))
+            built = TRANSFORMS.build(dict(transform, type=kind))
+            if isinstance(built, PackPoseInputs):
+                built.meta_keys = tuple({**dict.fromkeys(built.meta_keys), **_SHOWN})
+            transforms.append(built)
         except Exception as error:
             raise ValueError(
                 f"pipeline[{index}] cannot be built from {transform!r}: "
@@ -349,11 +367,11 @@ def _build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
 
 def _build_dataset(
     domain: str, cfg: dict
-) -> tuple[BaseDataset, dict | None, BoxJitter | None, Labels]:
+) -> tuple[BaseDataset, dict | None, dict[str, Any]]:
     """Build the dataset of a domain without loading its annotations.
 
     Checks those parts of the config that MMPose does not check. Returns the dataset,
-    its ``joint_map``, its ``box_jitter``, and what it knows about its people.
+    its ``joint_map``, and arguments of ``load_people``.
     """
     if not isinstance(cfg, dict):
         raise ValueError(f"the domain '{domain}' must be a dataset config, not {cfg}")
@@ -364,7 +382,11 @@ def _build_dataset(
             "transforms to MixedDomainDataset, which applies them to all domains"
         )
     joint_map = cfg.pop("joint_map", None)
-    labels = _labels(domain, cfg.pop("labels", None))
+    part_crops = cfg.pop("part_crops", None)
+    reading = dict(
+        labels=_labels(domain, cfg.pop("labels", None)),
+        part_crops=_settings(PartCrops, "part_crops", part_crops),
+    )
     boxes = {key: cfg.pop(key, None) for key in ("bbox_file", "box_jitter")}
     if domain == SOURCE and any(value is not None for value in boxes.values()):
         raise ValueError(
@@ -399,7 +421,8 @@ def _build_dataset(
                 f"the bbox_file '{dataset.bbox_file}' of the domain '{domain}' does "
                 "not exist"
             )
-    return dataset, joint_map, _box_jitter(boxes["box_jitter"]), labels
+    reading["box_jitter"] = _settings(BoxJitter, "box_jitter", boxes["box_jitter"])
+    return dataset, joint_map, reading
 
 
 def _labels(domain: str, given: str | None) -> Labels:
@@ -412,15 +435,16 @@ def _labels(domain: str, given: str | None) -> Labels:
     return Labels.PSEUDO if domain == TARGET_PSEUDO else Labels(given or "none")
 
 
-def _box_jitter(cfg: dict | None) -> BoxJitter | None:
+def _settings(kind: type, key: str, cfg: dict | None) -> Any:
+    """Build the settings under a key of a domain's config, if any."""
     if cfg is None:
         return None
     try:
-        return BoxJitter(**cfg)
+        return kind(**cfg)
     except TypeError as error:
+        names = [field.name for field in fields(kind)]
         raise ValueError(
-            "box_jitter must be a dict with a shift, a scale, and a seed, all "
-            f"optional, but is {cfg!r}"
+            f"{key} must be a dict with some of {names}, but is {cfg!r}"
         ) from error
 
 
@@ -454,32 +478,52 @@ def _drop_label_fields(sample: PoseDataSample) -> None:
 
 
 def _before_conversion(info: dict) -> dict:
-    """Drop the flip indices of a sample before ``KeypointConverter``.
+    """Prepare the keypoints of a sample for ``KeypointConverter``.
 
-    CombinedDataset replaces them, and the converter fails on them if midpoints map to
-    more joints than the dataset has.
+    The absent keypoints are repeated for each row of part labels (n, K). The flip
+    indices are dropped: CombinedDataset replaces them, and the converter fails on them
+    if midpoints map to more joints than the dataset has.
     """
-    return dict(info, flip_indices=None)
+    rows = len(info["keypoints_visible"])
+    keypoints = np.repeat(info["keypoints"], rows, axis=0)[:rows]
+    return dict(info, keypoints=keypoints, flip_indices=None)
 
 
 def _take_parts(info: dict) -> np.ndarray:
-    """Take the part labels and weights (1, K, 2) of a sample before its pipeline."""
-    parts = info["keypoints_visible"].copy()
-    info["keypoints_visible"] = np.zeros_like(parts)
+    """Take the part labels and weights (n, K, 2) of a sample before its pipeline."""
+    parts = info["keypoints_visible"]
+    info["keypoints"] = info["keypoints"][:1]
+    info["keypoints_visible"] = np.zeros_like(parts[:1])
     return parts
 
 
 def _add_parts(sample: PoseDataSample, parts: np.ndarray) -> None:
-    """Give a sample its part labels, with left and right as in its image."""
-    if "flip" not in sample.metainfo:
+    """Give a sample the part labels of its crop, with left and right as there."""
+    meta = sample.metainfo
+    if len(parts) > 1 and "part_crop" not in meta:
         raise ValueError(
-            "part labels need 'flip' in `meta_keys` of PackPoseInputs, to know whether "
-            "the image was mirrored"
+            "the target has `part_crops`, but the pipeline does not show them: add "
+            "dict(type='RandomPartCrop') right before TopdownAffine"
         )
-    if sample.metainfo["flip"]:
-        parts = parts[:, sample.metainfo["flip_indices"]]
-    labels, weights = torch.from_numpy(parts.astype(np.float32)).unbind(-1)
+    shown = parts[meta.get("part_crop", 0)][None]
+    if meta.get("flip", False):
+        shown = shown[:, meta["flip_indices"]]
+    labels, weights = torch.from_numpy(shown.astype(np.float32)).unbind(-1)
     sample.gt_instance_labels = InstanceData(part_labels=labels, part_weights=weights)
+
+
+def _check_part_crop(sample: PoseDataSample, crops: np.ndarray) -> None:
+    """Raise a ValueError unless a sample is filled by the part that it claims."""
+    low, high = np.split(crops[sample.metainfo["part_crop"] - 1], 2)
+    shown = sample.metainfo["input_scale"]
+    if not np.allclose(shown, high - low, rtol=1e-3):
+        raise ValueError(
+            f"the crop shows {shown[0]:.1f} x {shown[1]:.1f} pixels of the image, but "
+            f"the part labels are for {high[0] - low[0]:.1f} x {high[1] - low[1]:.1f}: "
+            "RandomPartCrop must be right before TopdownAffine, and "
+            "`part_crops.aspect_ratio` must be the width of `input_size` divided by "
+            "its height"
+        )
 
 
 def _check_share(share: dict) -> None:

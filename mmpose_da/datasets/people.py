@@ -18,9 +18,10 @@ from .annotation_file import (
     check_annotation_file,
     check_detection_file,
 )
+from .part_crop import PartCrops
 from .pseudo_labels import PseudoLabels
 
-#: Keys of an annotation without labels: the image and the person's box.
+#: Keys of an annotation without labels: the image, the person's box, and parts of it.
 UNLABELED_KEYS = (
     "id",
     "img_id",
@@ -31,6 +32,7 @@ UNLABELED_KEYS = (
     "bbox_center",
     "bbox_scale",
     "category_id",
+    "part_crops",
 )
 
 
@@ -97,7 +99,8 @@ class Labels(enum.Enum):
 
     #: All labels.
     KEYPOINTS = "keypoints"
-    #: Which joints are labeled and inside the box, without their positions.
+    #: Which joints are labeled and inside the box, without their positions; and the
+    #: same for each of the person's :class:`PartCrops`.
     PARTS = "parts"
     #: Keypoints of a file of :class:`PseudoLabels` instead of the labels.
     PSEUDO = "pseudo"
@@ -114,6 +117,7 @@ def load_people(
     dataset: BaseDataset,
     labels: Labels,
     box_jitter: BoxJitter | None = None,
+    part_crops: PartCrops | None = None,
     pseudo: PseudoLabels | None = None,
     threshold: float = 0.0,
 ) -> list[LeftOut]:
@@ -132,6 +136,8 @@ def load_people(
         labels (Labels): What it knows about its people.
         box_jitter (BoxJitter, optional): Errors to add to the boxes of people without
             keypoints. Defaults to None.
+        part_crops (PartCrops, optional): Crops of parts of every person, drawn from the
+            box. They are the key ``part_crops`` (n, 4) of a person. Defaults to None.
         pseudo (PseudoLabels, optional): The pseudo-labels, in the order of the joints
             to train. Only the people that have some are loaded. Required for
             ``Labels.PSEUDO``. Defaults to None.
@@ -148,7 +154,7 @@ def load_people(
     check_annotation_file(dataset, labels.reads_keypoints)
     if dataset.bbox_file:
         check_detection_file(dataset)
-    reader = _Reader(dataset, labels, box_jitter, pseudo, threshold)
+    reader = _Reader(dataset, labels, box_jitter, part_crops, pseudo, threshold)
     methods = dict(
         parse_data_info=reader.parse,
         _is_valid_instance=reader.is_used,
@@ -178,6 +184,7 @@ class _Reader:
         dataset: BaseDataset,
         labels: Labels,
         box_jitter: BoxJitter | None,
+        part_crops: PartCrops | None,
         pseudo: PseudoLabels | None,
         threshold: float,
     ) -> None:
@@ -185,6 +192,7 @@ class _Reader:
         self.labels = labels
         self.labeled = labels.reads_keypoints
         self.box_jitter = box_jitter
+        self.part_crops = part_crops
         self.pseudo = pseudo
         self.threshold = threshold
         self.boxes_show_labels = False
@@ -201,10 +209,12 @@ class _Reader:
                 f"'{self.dataset.ann_file}' has no person that can be used: "
                 f"{describe(self.left_out) or 'it has no annotations'}"
             )
+        if self.box_jitter is not None and self.labels is not Labels.KEYPOINTS:
+            self.box_jitter.apply(people)
+        if self.part_crops is not None:
+            self.part_crops.apply(people)
         if self.labels is Labels.KEYPOINTS:
             return people
-        if self.box_jitter is not None:
-            self.box_jitter.apply(people)
         if self.boxes_show_labels:
             self._warn()
         if self.labels is Labels.PARTS:
@@ -329,11 +339,17 @@ class _Reader:
         )
 
     def _parts(self, info: dict) -> dict:
-        """Keep which joints are labeled and inside the box, as their visibility."""
-        points, (low, high) = info["keypoints"][0], info["bbox"].reshape(2, 2)
-        inside = ((points >= low) & (points <= high)).all(axis=1)
+        """Keep which joints are labeled and inside a box, as their visibility.
+
+        This is the only place where positions make part labels. There is a row for the
+        whole person's box, and one for each of the crops of parts.
+        """
+        points, crops = info["keypoints"][0], info.get("part_crops", np.empty((0, 4)))
+        boxes = np.concatenate([info["bbox"], crops])[:, None]
+        low, high = boxes[..., :2], boxes[..., 2:]
+        inside = ((points >= low) & (points <= high)).all(axis=-1)
         shown = (info["keypoints_visible"][0] > 0) & inside
-        visible = shown.astype(np.float32)[None]
+        visible = shown.astype(np.float32)
         return dict(self._without_labels(info), keypoints_visible=visible)
 
     def _with_pseudo(self, people: list[dict], pseudo: PseudoLabels) -> list[dict]:

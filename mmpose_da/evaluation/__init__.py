@@ -1,4 +1,5 @@
 from .camera_mpjpe import CameraMPJPE
+from .part_label_ap import PartLabelAP
 from .shared_joints import (
     SharedJointsCocoMetric,
     SharedJointsMpiiPCK,
@@ -7,6 +8,7 @@ from .shared_joints import (
 
 __all__ = [
     "CameraMPJPE",
+    "PartLabelAP",
     "SharedJointsCocoMetric",
     "SharedJointsMpiiPCK",
     "SharedJointsPCK",

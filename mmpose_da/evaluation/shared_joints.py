@@ -8,6 +8,7 @@ remaining joints in their names.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ class _SharedJoints(BaseMetric):
     """Masks joints that are not shared in MMPose's PCK metrics.
 
     Predictions whose joint definition differs from that of the evaluation set are
-    reordered by joint name.
+    reordered by joint name. Samples without keypoints are ignored.
     """
 
     def __init__(
@@ -37,7 +38,8 @@ class _SharedJoints(BaseMetric):
         self.pred_joints = joint_definition(pred_joints) if pred_joints else None
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
-        super().process(data_batch, [self._in_order(s) for s in data_samples])
+        labeled = [s for s in data_samples if "keypoints" in s["gt_instances"]]
+        super().process(data_batch, [self._in_order(s) for s in labeled])
 
     def _in_order(self, sample: dict) -> dict:
         """Return a sample with predictions in the joint order of the evaluation set."""
@@ -97,8 +99,16 @@ class SharedJointsMpiiPCK(_SharedJoints, MpiiPCKAccuracy):
         pred_joints (str | dict, optional): The joint definition of the predictions; see
             :func:`~mmpose_da.structures.joint_metainfo`. Defaults to None: that of the
             evaluation set.
+        more_thr (Sequence[float]): Further thresholds for the mean, such as ``(1.0, )``
+            for ``PCKh@1 (12 joints)``. Defaults to ().
         kwargs: See :class:`mmpose.evaluation.MpiiPCKAccuracy`.
     """
+
+    def __init__(
+        self, joints: Sequence[str], more_thr: Sequence[float] = (), **kwargs: Any
+    ) -> None:
+        super().__init__(joints=joints, **kwargs)
+        self.more_thr = tuple(more_thr)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         results = self._shared_only(results)
@@ -117,6 +127,11 @@ class SharedJointsMpiiPCK(_SharedJoints, MpiiPCKAccuracy):
         count = f"({len(self.joints)} joints)"
         shared[f"PCKh@{self.thr:g} {count}"] = float(metrics["PCK"])
         shared[f"PCKh@0.1 {count}"] = float(metrics["PCK@0.1"])
+        for thr in self.more_thr:
+            other = copy(self)
+            other.thr = thr
+            metrics = super(SharedJointsMpiiPCK, other).compute_metrics(results)
+            shared[f"PCKh@{thr:g} {count}"] = float(metrics["PCK"])
         return shared
 
 

@@ -172,6 +172,13 @@ def test_target_labels(repo):
         assert benchmark.target_labels(cfg) == expected
     cfg.train_dataloader.dataset.labeled_target = dict(count=500)
     assert benchmark.target_labels(cfg) == "500 images"
+    for name, expected in (
+        ("da/studio2street_res18_parts", "parts"),
+        ("location_free/street_res18_25", "parts, 25 %"),
+        ("location_free/street_res18_full", "all"),
+    ):
+        cfg = Config.fromfile(repo / f"configs/{name}.py")
+        assert benchmark.target_labels(cfg) == expected
 
 
 def test_load_row(repo, write_config):

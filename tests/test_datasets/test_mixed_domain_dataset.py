@@ -184,11 +184,18 @@ def test_no_transform_sees_the_positions_of_parts(coco):
     assert (raw["keypoints"] == 0).all() and set(raw["keypoints_visible"].flat) == {1}
 
 
-def test_parts_need_to_know_the_flip(coco):
-    pipeline = [*TRAIN_PIPELINE[:-1], dict(type="PackPoseInputs", meta_keys=("id",))]
-    dataset = build(target=dict(coco, labels="parts"), pipeline=pipeline)
-    with pytest.raises(ValueError, match="'flip' in `meta_keys`"):
-        dataset[0]
+def test_parts_know_the_flip_whatever_is_packed(coco):
+    """The left wrist alone is labeled; in a mirror image it is the right one."""
+    content = joints(**{f"j{i}": (0, 0, 0) for i in range(17) if i != 9})
+    edit_json(coco["ann_file"], third(keypoints=content))
+    pack = dict(type="PackPoseInputs", meta_keys=("id",))
+    for prob, wrist in ((0.0, "left_wrist"), (1.0, "right_wrist")):
+        flip = dict(type="RandomFlip", prob=prob)
+        pipeline = [*TRAIN_PIPELINE[:2], flip, TRAIN_PIPELINE[5], pack]
+        dataset = build(target=dict(coco, labels="parts"), pipeline=pipeline)
+        [labels] = dataset[2]["data_samples"].gt_instance_labels.part_labels
+        index = dataset.metainfo["keypoint_name2id"][wrist]
+        assert labels.nonzero().flatten().tolist() == [index]
 
 
 def test_pseudo_labels_take_the_place_of_the_labels(coco, mpii, write_pseudo):
@@ -356,7 +363,7 @@ def test_bad_boxes_of_a_config_are_named(tmp_path, coco, mpii):
         MixedDomainDataset("MpiiDataset", source=dict(coco, bbox_file=empty))
     with pytest.raises(ValueError, match="box_jitter.shift must be at least 0"):
         MixedDomainDataset("MpiiDataset", target=dict(coco, box_jitter=dict(shift=-1)))
-    with pytest.raises(ValueError, match="must be a dict with a shift"):
+    with pytest.raises(ValueError, match="box_jitter must be a dict with some of"):
         MixedDomainDataset("MpiiDataset", target=dict(coco, box_jitter=dict(size=1)))
 
 

@@ -240,3 +240,25 @@ def test_predictions_with_other_joints_are_matched_by_name(people, metric, offse
         joints = [*LIMBS, "pelvis"]
         wrong = metric(joints=joints, pred_joints="CocoDataset")
         evaluate(wrong, "MpiiDataset", other)
+
+
+def test_further_thresholds(people):
+    """Each is what the metric gives with this threshold alone."""
+    samples = [sample(pred, gt, visible) for pred, gt, visible in people]
+    metric = SharedJointsMpiiPCK(joints=LIMBS, more_thr=(1.0, 0.2))
+    found = evaluate(metric, "MpiiDataset", samples)
+    for thr, name in ((1.0, "PCKh@1 (12 joints)"), (0.2, "PCKh@0.2 (12 joints)")):
+        alone = SharedJointsMpiiPCK(joints=LIMBS, thr=thr)
+        assert found[name] == evaluate(alone, "MpiiDataset", samples)[name]
+    alone = evaluate(SharedJointsMpiiPCK(joints=LIMBS), "MpiiDataset", samples)
+    assert {name: found[name] for name in alone} == alone
+    assert metric.thr == 0.5
+
+
+def test_samples_without_keypoints_do_not_count(people):
+    samples = [sample(pred, gt, visible) for pred, gt, visible in people]
+    parts = dict(pred_instances=samples[0]["pred_instances"], gt_instances=dict())
+    for kind in (SharedJointsMpiiPCK, SharedJointsPCK):
+        alone = evaluate(kind(joints=LIMBS), "MpiiDataset", samples)
+        mixed = [samples[0], parts, *samples[1:], parts]
+        assert evaluate(kind(joints=LIMBS), "MpiiDataset", mixed) == alone

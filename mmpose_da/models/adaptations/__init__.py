@@ -8,6 +8,7 @@ from .ihta import IHTA
 from .information_maximization import InformationMaximization
 from .isa import ISA
 from .mean_teacher import MeanTeacher
+from .part_classification import PartClassification
 from .style_transfer import StyleTransfer
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "FeatureAlignment",
     "InformationMaximization",
     "MeanTeacher",
+    "PartClassification",
     "RampUp",
     "StyleTransfer",
 ]

@@ -15,6 +15,7 @@ from ...structures import (
     DomainBatch,
     Pseudo,
     map_tensors,
+    mirror_part_labels,
     tensors,
 )
 from ..layers import (
@@ -217,6 +218,12 @@ class MeanTeacher(Adaptation):
             images = self.occlusion(images, points[..., :2] * self.stride, taught)
         images = self.pixels.from_rgb(images).to(crops.dtype)
         batch.images = torch.cat([batch.images[:start], images])
+        batch.data_samples = [
+            *batch.data_samples[:start],
+            *mirror_part_labels(
+                batch.data_samples[start:], student.flipped, self.flip_indices
+            ),
+        ]
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
         part = batch[TARGET_UNLABELED]

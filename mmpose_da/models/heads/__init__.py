@@ -1,6 +1,7 @@
 from .domain_discriminator import GlobalDomainDiscriminator, LocalDomainDiscriminator
 from .duc_head import DUCHead
 from .head_outputs import HeadOutputs, head_outputs
+from .location_free_head import LocationFreeHead, PartMaps
 from .marginal_heatmap_head import MarginalHeatmapHead
 from .topology_head import TopologyHead
 
@@ -9,7 +10,9 @@ __all__ = [
     "GlobalDomainDiscriminator",
     "HeadOutputs",
     "LocalDomainDiscriminator",
+    "LocationFreeHead",
     "MarginalHeatmapHead",
+    "PartMaps",
     "TopologyHead",
     "head_outputs",
 ]

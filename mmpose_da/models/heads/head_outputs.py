@@ -29,6 +29,7 @@ from ..layers import (
     soft_argmax,
     spatial_softmax,
 )
+from .location_free_head import LocationFreeHead, map_peaks
 from .marginal_heatmap_head import MarginalHeatmapHead, by_plane, stages_of
 
 
@@ -335,9 +336,48 @@ class MarginalOutputs(HeadOutputs):
         return like.new_tensor(codec.center), like.new_tensor(codec.half)
 
 
+class LocationOutputs(HeadOutputs):
+    """Location maps and part classifications of a :class:`LocationFreeHead`.
+
+    Points are in input pixels. The maps are logits. The confidence is the probability
+    that the image shows the joint.
+    """
+
+    gives = frozenset({"points", "maps"})
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        return 1.0, 1.0
+
+    def maps(self, outputs: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        return dict(xy=outputs[0])
+
+    def last(self, outputs: object) -> tuple[float, float]:
+        width, height = self.head.decoder.input_size
+        return width - 1, height - 1
+
+    def points(self, outputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        location, logits = outputs
+        points = map_peaks(spatial_softmax(location))
+        size = points.new_tensor(self.head.decoder.input_size)
+        return ((points + 1) * size - 1) / 2, self.head.scores(logits)
+
+    def pseudo_loss(
+        self,
+        outputs: tuple[Tensor, Tensor],
+        pseudo: Pseudo,
+        sigma: float,
+        loss: nn.Module,
+    ) -> Tensor:
+        size = pseudo.points.new_tensor(self.head.decoder.input_size)
+        points = (2 * pseudo.points + 1) / size - 1
+        return self.head.location_loss(outputs[0], points, pseudo.weights)
+
+
 #: Head classes and the class that reads them, the most specific first.
 KINDS: tuple[tuple[type | tuple[type, ...], type[HeadOutputs]], ...] = (
     (MarginalHeatmapHead, MarginalOutputs),
+    (LocationFreeHead, LocationOutputs),
     (DSNTHead, DSNTOutputs),
     (IntegralRegressionHead, IntegralOutputs),
     (RLEHead, RLEOutputs),

@@ -16,7 +16,14 @@ from .marginal_heatmaps import (
     soft_argmax,
     spatial_softmax,
 )
+from .part_pooling import pool_parts
 from .pixels import Pixels
+from .pose_prototypes import (
+    PosePrototypes,
+    PrototypeRelations,
+    cosine_maps,
+    part_prototypes,
+)
 from .random_view import RandomView, View
 from .semantic_graph_conv import (
     SemanticGraphBlock,
@@ -24,22 +31,32 @@ from .semantic_graph_conv import (
     SemanticGraphUnit,
     skeleton_adjacency,
 )
+from .spatial_guided_encoder import (
+    GuidedSelfAttention,
+    SpatialGuidedEncoder,
+    sine_positions,
+)
 from .warp import affine_matrices, swap_joints, warp, warp_heatmaps, warp_points
 
 __all__ = [
     "DUC",
     "FeatureAggregationSelection",
     "GroupSelection",
+    "GuidedSelfAttention",
     "KeypointOcclusion",
     "PLANES",
     "Pixels",
+    "PosePrototypes",
+    "PrototypeRelations",
     "RandomView",
     "SemanticGraphBlock",
     "SemanticGraphConv",
     "SemanticGraphUnit",
+    "SpatialGuidedEncoder",
     "View",
     "affine_matrices",
     "cell_centers",
+    "cosine_maps",
     "flip_marginals",
     "gaussian_heatmaps",
     "gradient_reversal",
@@ -47,7 +64,10 @@ __all__ = [
     "keypoint_confidence",
     "keypoint_features",
     "marginal_gaussians",
+    "part_prototypes",
     "plane_shape",
+    "sine_positions",
+    "pool_parts",
     "skeleton_adjacency",
     "soft_argmax",
     "spatial_softmax",

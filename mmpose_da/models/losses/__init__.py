@@ -4,8 +4,10 @@ from .entropy_loss import EntropyLoss
 from .ihta_loss import IHTALoss, pose_similarity
 from .info_max_loss import InfoMaxLoss
 from .isa_loss import ISALoss
+from .location_loss import LocationLoss
 from .marginal_kl_loss import MarginalKLLoss
 from .mmd_loss import MMDLoss, mean_squared_distance
+from .part_loss import PartLoss
 
 __all__ = [
     "ConsistencyLoss",
@@ -14,8 +16,10 @@ __all__ = [
     "IHTALoss",
     "ISALoss",
     "InfoMaxLoss",
+    "LocationLoss",
     "MMDLoss",
     "MarginalKLLoss",
+    "PartLoss",
     "mean_squared_distance",
     "pose_similarity",
 ]

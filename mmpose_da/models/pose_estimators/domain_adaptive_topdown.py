@@ -16,7 +16,9 @@ from ...structures import (
     SOURCE,
     TARGET_LABELED,
     TARGET_PSEUDO,
+    TARGET_UNLABELED,
     DomainBatch,
+    has_part_labels,
     joint_definition,
     joint_mapping,
     joint_metainfo,
@@ -46,7 +48,9 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
 
     The loss is the head's own on source images, plus ``target_loss_weight`` times the
     same on labeled target images, plus ``pseudo_loss_weight`` times the same on target
-    images with pseudo-labels of a file, plus the terms of the adaptations.
+    images with pseudo-labels of a file, plus the terms of the adaptations. A head that
+    learns from part labels (:class:`~mmpose_da.models.heads.LocationFreeHead`) adds
+    ``part_loss_weight`` times its own loss on target images that have nothing else.
 
     Args:
         adaptations (dict[str, dict], optional): Configs of the adaptations by the name
@@ -60,6 +64,8 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             "Alleviating Human-level Shift", ACM MM 2020, Table 4.
         pseudo_loss_weight (float): Factor of the pose loss on target images with
             pseudo-labels of a file. Defaults to 1.0.
+        part_loss_weight (float): Factor of the loss on target images with part labels
+            only. Defaults to 1.0.
         checkpoint_joints (str | dict, optional): The joint definition of the checkpoint
             to start from, if it differs from ``joints``. The channels of the head's
             last layer are then sorted by joint name, and joints that the checkpoint
@@ -79,6 +85,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         joints: str | dict | None = None,
         target_loss_weight: float = 0.5,
         pseudo_loss_weight: float = 1.0,
+        part_loss_weight: float = 1.0,
         checkpoint_joints: str | dict | None = None,
         frozen: Sequence[str] = (),
         **kwargs: Any,
@@ -93,7 +100,8 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         self.adaptations = _build_adaptations(adaptations or {}, given)
         self.target_loss_weight = target_loss_weight
         self.pseudo_loss_weight = pseudo_loss_weight
-        for name in ("target_loss_weight", "pseudo_loss_weight"):
+        self.part_loss_weight = part_loss_weight
+        for name in ("target_loss_weight", "pseudo_loss_weight", "part_loss_weight"):
             check_factor(name, getattr(self, name))
         self.frozen = (frozen,) if isinstance(frozen, str) else tuple(frozen)
         for name in self.frozen:
@@ -249,6 +257,10 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             TARGET_LABELED: self.target_loss_weight,
             TARGET_PSEUDO: self.pseudo_loss_weight,
         }
+        if getattr(self.head, "learns_parts", False) and all(
+            map(has_part_labels, batch[TARGET_UNLABELED].data_samples)
+        ):
+            weights[TARGET_UNLABELED] = self.part_loss_weight
         for domain, weight in weights.items():
             part = batch[domain]
             if len(part) == 0:

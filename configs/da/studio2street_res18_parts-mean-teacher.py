@@ -1,0 +1,19 @@
+# The embedded pair, a small ResNet, target with part labels only: the peaks of the
+# heatmaps are classified beside a mean teacher.
+_base_ = [
+    './studio2street_res18_parts.py',
+    '../_base_/methods/multi_level_alignment.py',
+]
+
+# As in the row with the mean teacher alone, except that the student's view cuts no
+# joints off: its scale is at most that of the crop.
+model = dict(
+    adaptations=dict(
+        mean_teacher=dict(
+            _base_.mean_teacher,
+            student_view=dict(_base_.mean_teacher.student_view, scale=(0.75, 1.0)),
+            momentum=0.98,
+            share=0.7)),
+    test_cfg=dict(network='teacher'))
+
+custom_hooks = [*_base_.custom_hooks, _base_.ema_teacher_hook]

@@ -1,0 +1,4 @@
+# COCO, HRNet-W32: with the context encoder and pose prototypes.
+_base_ = './coco_hrnet_encoder.py'
+
+model = dict(head=dict(prototypes=_base_.prototypes))

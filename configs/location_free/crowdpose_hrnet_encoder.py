@@ -1,0 +1,4 @@
+# CrowdPose, HRNet-W32: with the context encoder.
+_base_ = './crowdpose_hrnet_cam.py'
+
+model = dict(head=dict(encoder=_base_.encoder))

@@ -1,0 +1,4 @@
+# CrowdPose, HRNet-W32: with the context encoder and pose prototypes.
+_base_ = './crowdpose_hrnet_encoder.py'
+
+model = dict(head=dict(prototypes=_base_.prototypes))

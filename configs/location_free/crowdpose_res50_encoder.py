@@ -1,0 +1,4 @@
+# CrowdPose, ResNet-50: with the context encoder.
+_base_ = './crowdpose_res50_cam.py'
+
+model = dict(head=dict(encoder=_base_.encoder))

@@ -1,0 +1,4 @@
+# MPII, HRNet-W32: with the context encoder.
+_base_ = './mpii_hrnet_cam.py'
+
+model = dict(head=dict(encoder=_base_.encoder))

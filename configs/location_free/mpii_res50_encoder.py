@@ -1,0 +1,4 @@
+# MPII, ResNet-50: with the context encoder.
+_base_ = './mpii_res50_cam.py'
+
+model = dict(head=dict(encoder=_base_.encoder))
