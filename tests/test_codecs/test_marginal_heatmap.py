@@ -4,7 +4,6 @@ import torch
 from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs
 from mmpose.registry import KEYPOINT_CODECS
 
-import mmpose_da.codecs
 from mmpose_da.codecs import MarginalHeatmap
 
 CONFIG = dict(
