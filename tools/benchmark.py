@@ -1,7 +1,8 @@
 """Train adaptation methods over several seeds with one budget, and make one table.
 
 Every row is a config. All rows of a seed may start from one source model (`--init`)
-that is trained with that seed. The results are those of the last checkpoint on the
+that is trained with that seed. A row whose `load_from` is in the work directory of
+another row starts from that row. The results are those of the last checkpoint on the
 validation set, never of the best one. When run again, it resumes where it was
 interrupted.
 
