@@ -3,10 +3,6 @@
 _base_ = ['./studio2street3d.py', '../sets/pose3d.py', '../sets/crowd.py']
 
 source = [
-    dict(
-        type='Pose3dDataset',
-        data_root=_base_.synthetic_root + 'studio/',
-        ann_file='annotations/pose3d_train.json',
-        data_prefix=dict(img='images/')),
+    _base_.source,
     dict(joint_map=_base_.h36m_from_crowdpose, **_base_.crowd_train),
 ]
