@@ -1,8 +1,6 @@
 """Two processes on the CPU: joint results, and no deadlocks."""
 
-import os
 import pickle
-import socket
 from collections import Counter
 from itertools import groupby
 from pathlib import Path
@@ -11,9 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from quick_mmengine import make_quick
 from tiny_domains import (
     COCO_MIDPOINTS,
     VAL_PIPELINE,
@@ -24,14 +20,12 @@ from tiny_domains import (
 )
 from tiny_model import batch, build
 from tiny_run import LIMBS, UDA, run_config
-from torch import distributed, multiprocessing
+from torch import distributed
 from torch.nn.modules.batchnorm import _BatchNorm
+from two_processes import join, spawn
 
-from mmpose_da.compat.distributed import init_dist_on_cpu
 from mmpose_da.engine import EMATeacherHook
 
-#: Timeout of a process that waits for the other: a hang is a failure.
-TIMEOUT = 60
 #: People of each domain: with batches of 2 in two processes the last one is uneven.
 PEOPLE = 7
 
@@ -174,21 +168,7 @@ def evaluate(cfg):
 
 def run_rank(rank, folder, port):
     """Work of one of two processes; it saves the results."""
-    import mmpose_da  # noqa: F401 - registers everything in the new process
-
-    init_default_scope("mmpose")
-    make_quick(pytest.MonkeyPatch())
-    torch.set_num_threads(1)
-    os.environ.update(
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE="2",
-        MASTER_ADDR="127.0.0.1",
-        MASTER_PORT=str(port),
-    )
-    cfg = Config.fromfile(f"{folder}/config.py")
-    cfg.merge_from_dict({"launcher": "pytorch", "env_cfg.dist_cfg.timeout": TIMEOUT})
-    init_dist_on_cpu(cfg)
+    cfg = join(rank, f"{folder}/config.py", port)
 
     results = dict(trained={}, gradients={})
     for name in METHODS:
@@ -235,12 +215,7 @@ def folder(tmp_path_factory):
 def ranks(folder):
     """The saved results of both processes."""
     write_config(folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CUDA_VISIBLE_DEVICES", "")
-        multiprocessing.spawn(run_rank, args=(str(folder), port), nprocs=2)
+    spawn(run_rank, str(folder))
     return [torch.load(folder / f"{rank}.pth") for rank in (0, 1)]
 
 

@@ -1,22 +1,17 @@
 """A run in 3D with domain feature alignment: autocast, and two processes."""
 
-import os
-import socket
-
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.registry import MODELS
-from quick_mmengine import make_quick
 from tiny_domains_3d import pose3d_config, write_pose3d
 from tiny_run import run_config_3d
-from torch import distributed, multiprocessing
+from torch import distributed
 from torch.nn import functional as F
+from two_processes import join, spawn
 
-from mmpose_da.compat.distributed import init_dist_on_cpu
 from mmpose_da.datasets import PseudoLabels
 from mmpose_da.structures import joint_definition
 
@@ -86,21 +81,7 @@ def test_autocast_is_full_precision_up_to_rounding(config):
 
 def run_rank(rank, path, port):
     """Train and evaluate in one of two processes; it saves the results."""
-    import mmpose_da  # noqa: F401 - registers everything in the new process
-
-    init_default_scope("mmpose")
-    make_quick(pytest.MonkeyPatch())
-    torch.set_num_threads(1)
-    os.environ.update(
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE="2",
-        MASTER_ADDR="127.0.0.1",
-        MASTER_PORT=str(port),
-    )
-    cfg = Config.fromfile(path)
-    cfg.merge_from_dict({"launcher": "pytorch", "env_cfg.dist_cfg.timeout": 60})
-    init_dist_on_cpu(cfg)
+    cfg = join(rank, path, port)
     runner = Runner.from_cfg(cfg)
     runner.train()
     results = dict(metrics=runner.val(), steps=runner.iter)
@@ -110,12 +91,7 @@ def run_rank(rank, path, port):
 
 
 def test_two_processes_train_one_model(config):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CUDA_VISIBLE_DEVICES", "")
-        multiprocessing.spawn(run_rank, args=(config, port), nprocs=2)
+    spawn(run_rank, config)
     first, second = (torch.load(config.with_name(f"{rank}.pth")) for rank in (0, 1))
     assert first["steps"] == second["steps"] > 0
     for name, weight in first["weights"].items():
