@@ -136,12 +136,19 @@ HEAD = dict(
 )
 
 
-def show_parts(codec: dict, zoom: bool) -> list[dict]:
-    """The training pipeline with crops of parts, and another codec."""
+def use_parts(codec: dict, use: str) -> list[dict]:
+    """The training pipeline with another codec, and parts of people.
+
+    They are marked in the image, or shown: filling it, or in place.
+    """
     *steps, affine, _, pack = TRAIN_PIPELINE
-    show = dict(type="RandomPartCrop", prob=0.8, zoom=zoom)
+    if use == "mark":
+        cropped = [affine, dict(type="MarkPartCrops")]
+    else:
+        show = dict(type="RandomPartCrop", prob=0.8, zoom=use == "zoom")
+        cropped = [show, affine]
     target = dict(type="GenerateTarget", encoder=codec)
-    return [*steps, show, affine, target, pack]
+    return [*steps, *cropped, target, pack]
 
 
 @pytest.fixture
@@ -183,17 +190,17 @@ def move_inside_crops(mpii):
 def train_location_free(train, mpii):
     """Train the whole location-free model on the target alone."""
 
-    def run(share=None, zoom=True):
+    def run(share=None, use="mark"):
         counts = dict(target_unlabeled=4)
         if share:
             counts = dict(target_labeled=2, target_unlabeled=2)
         return train(
             counts,
-            head=HEAD,
+            head=dict(HEAD, pool=dict(kind="mass" if use == "mark" else "lse")),
             source=None,
             target=dict(mpii, labels="parts", part_crops=CROPS),
             labeled_target=share,
-            pipeline=show_parts(HEAD["decoder"], zoom),
+            pipeline=use_parts(HEAD["decoder"], use),
         )
 
     return run
@@ -205,10 +212,11 @@ def positions(mpii) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "share, zoom", [(None, True), (dict(count=3), False)], ids=["none", "some"]
+    "share, use",
+    [(None, "zoom"), (dict(count=3), "show"), (None, "mark"), (dict(count=3), "mark")],
 )
 def test_location_free_training(
-    train_location_free, move_inside_crops, scramble, mpii, share, zoom
+    train_location_free, move_inside_crops, scramble, mpii, share, use
 ):
     """Positions within the crops are not known, which crops show a joint is."""
     dataset = MixedDomainDataset("MpiiDataset", target=mpii, labeled_target=share)
@@ -217,16 +225,17 @@ def test_location_free_training(
         Path(dataset.datasets[domain].get_data_info(i)["img_path"]).name
         for i in range(dataset.lens[-1])
     }
-    before, placed = train_location_free(share, zoom), positions(mpii)
+    before, placed = train_location_free(share, use), positions(mpii)
     move_inside_crops(unlabeled)
     moved = np.abs(positions(mpii) - placed).max((1, 2)) > 5
     assert moved.sum() == len(unlabeled) == 10 - (3 if share else 0)
-    assert same(before, train_location_free(share, zoom))
+    assert same(before, train_location_free(share, use))
     scramble(unlabeled, visibility=False)
-    assert not same(before, train_location_free(share, zoom))
+    assert not same(before, train_location_free(share, use))
 
 
-def test_part_crops_beside_a_source(train, move_inside_crops, scramble, mpii):
+@pytest.mark.parametrize("use", ["mark", "show"])
+def test_part_crops_beside_a_source(train, move_inside_crops, scramble, mpii, use):
     """Heatmaps are classified, and a mean teacher mirrors the target's images."""
     codec = TRAIN_PIPELINE[-2]["encoder"]
 
@@ -234,7 +243,7 @@ def test_part_crops_beside_a_source(train, move_inside_crops, scramble, mpii):
         return train(
             adaptations=dict(parts=dict(type="PartClassification")),
             target=dict(mpii, labels="parts", part_crops=CROPS),
-            pipeline=show_parts(codec, zoom=False),
+            pipeline=use_parts(codec, use),
         )
 
     before = run()

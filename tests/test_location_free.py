@@ -26,6 +26,7 @@ ROWS = dict(
     prototypes=(("encoder", "prototypes"), 0),
     all=(("encoder", "prototypes", "relations"), 0),
 )
+ROWS["cam-crops"], ROWS["all-crops"] = ROWS["cam"], ROWS["all"]
 ROWS["25"], ROWS["full"] = (ROWS["all"][0], 0.25), (ROWS["all"][0], 1.0)
 
 
@@ -40,7 +41,8 @@ def row_of(path: Path) -> str:
 
 def test_every_row_is_there():
     pairs = [f"{name}_{model}" for name in SETS for model in MODELS_OF_SETS]
-    expected = {f"{pair}_{row}" for pair in [*pairs, "street_res18"] for row in ROWS}
+    expected = {f"{pair}_{row}" for pair in pairs for row in ROWS if "-" not in row}
+    expected |= {f"street_res18_{row}" for row in ROWS}
     assert {path.stem for path in CONFIGS} == expected
 
 
@@ -75,10 +77,22 @@ def test_config_fits_together(path, load_tool):
     width, height = cfg.codec.input_size
     assert people.part_crops.aspect_ratio == pytest.approx(width / height)
     kinds = [step.type for step in dataset.pipeline]
-    if "zoom" in cfg.val_dataloader.dataset:
-        shown = dataset.pipeline[kinds.index("RandomPartCrop")]
-        assert shown.zoom == cfg.val_dataloader.dataset.zoom
-    assert kinds.index("TopdownAffine") == kinds.index("RandomPartCrop") + 1
+    crops = row_of(path).endswith("crops")
+    use = "RandomPartCrop" if crops else "MarkPartCrops"
+    order = [
+        kind for kind in kinds if kind.endswith(("PartCrop", "PartCrops", "Affine"))
+    ]
+    assert order == (
+        ["RandomPartCrop", "TopdownAffine"] if crops else ["TopdownAffine", use]
+    )
+    assert head.pool.kind == ("lse" if crops else "mass")
+    if "part_pipeline" in cfg.val_dataloader.dataset:
+        steps = cfg.val_dataloader.dataset.part_pipeline
+        [step] = [step for step in steps if step.type == use]
+        given = dataset.pipeline[kinds.index(use)]
+        assert (
+            step.get("zoom") == given.get("zoom") and step.get("whole", False) is False
+        )
     for pipeline in (dataset.pipeline, cfg.val_pipeline):
         [affine] = [step for step in pipeline if step.type == "TopdownAffine"]
         assert affine == dict(type="TopdownAffine", input_size=cfg.codec.input_size)
@@ -119,8 +133,8 @@ def test_every_parameter_is_trained_or_the_config_says_so(stem, row):
     cfg.model.backbone.init_cfg = None
     model = MODELS.build(cfg.model).train()
     feats = model.extract_feat(torch.zeros(2, 3, 64, 64))
-    _, logits = model.head(feats)
-    logits.sum().backward()
+    location, *_, pooled = model.head(feats)
+    (location.sum() + sum(maps.sum() for maps in pooled)).backward()
     unused = any(p.grad is None for p in model.parameters())
     assert unused == cfg.get("find_unused_parameters", False)
 
@@ -201,7 +215,6 @@ def test_evaluation_set_has_people_and_parts(street, monkeypatch):
     cfg = tiny("all", street, monkeypatch)
     dataset = DATASETS.build(cfg.val_dataloader.dataset)
     assert len(dataset) == 8
-    assert cfg.val_dataloader.dataset.zoom is False
     labels = [dataset[i]["data_samples"].gt_instance_labels for i in range(4, 8)]
     shares = [float(label.part_labels.mean()) for label in labels]
     assert min(shares) < 0.9

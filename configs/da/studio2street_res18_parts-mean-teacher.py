@@ -1,5 +1,5 @@
-# The embedded pair, a small ResNet, target with part labels only: the peaks of the
-# heatmaps are classified beside a mean teacher.
+# The embedded pair, a small ResNet, target with part labels only: the mass of the
+# heatmaps in each part is classified beside a mean teacher.
 _base_ = [
     './studio2street_res18_parts.py',
     '../_base_/methods/multi_level_alignment.py',

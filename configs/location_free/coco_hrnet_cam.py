@@ -26,13 +26,17 @@ model = dict(
     test_cfg=dict(shift_heatmap=False))
 
 train_pipeline = [
-    *_base_.show_parts,
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale'),
+    *_base_.augmentations,
     dict(type='TopdownAffine', input_size=codec['input_size']),
+    _base_.mark_parts,
     dict(type='GenerateTarget', encoder=codec),
     dict(type='PackPoseInputs')
 ]
 val_pipeline = [
-    *_base_.show_people,
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale'),
     dict(type='TopdownAffine', input_size=codec['input_size']),
     dict(type='PackPoseInputs')
 ]

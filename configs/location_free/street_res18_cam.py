@@ -36,8 +36,9 @@ model = dict(
 train_pipeline = [
     dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale', padding=1.1),
-    *_base_.show_parts[2:],
+    *_base_.augmentations,
     dict(type='TopdownAffine', input_size=codec['input_size']),
+    _base_.mark_parts,
     dict(type='GenerateTarget', encoder=codec),
     dict(type='PackPoseInputs')
 ]
@@ -46,6 +47,12 @@ val_pipeline = [
     dict(type='GetBBoxCenterScale', padding=1.1),
     dict(type='TopdownAffine', input_size=codec['input_size']),
     dict(type='PackPoseInputs')
+]
+
+val_part_pipeline = [
+    *val_pipeline[:3],
+    dict(_base_.mark_parts, whole=False),
+    val_pipeline[3]
 ]
 
 people = dict(_base_.target, labels='parts', part_crops=_base_.part_crops)
@@ -73,8 +80,8 @@ val_dataloader = dict(
         dataset=_base_.target_val,
         joints=_base_.joints,
         pipeline=val_pipeline,
-        part_crops=_base_.part_crops,
-        zoom=False))
+        part_pipeline=val_part_pipeline,
+        part_crops=_base_.part_crops))
 test_dataloader = dict(
     batch_size=64,
     num_workers=1,

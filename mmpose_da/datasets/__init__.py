@@ -4,7 +4,7 @@ from .load_intact_image import LoadIntactImage
 from .lsp_dataset import LspDataset
 from .mixed_domain_dataset import MixedDomainDataset
 from .mpii_dataset import ZeroBasedMpiiDataset
-from .part_crop import PartCrops, RandomPartCrop
+from .part_crop import MarkPartCrops, PartCrops, RandomPartCrop
 from .people import Labels
 from .pose_3d_dataset import Pose3dDataset
 from .pseudo_labels import PseudoLabels
@@ -19,6 +19,7 @@ __all__ = [
     "Labels",
     "LoadIntactImage",
     "LspDataset",
+    "MarkPartCrops",
     "MixedDomainBatchSampler",
     "MixedDomainDataset",
     "PartCrops",

@@ -36,7 +36,9 @@ from .people import BoxJitter, Labels, LeftOut, describe, load_people
 from .pseudo_labels import PseudoLabels
 
 #: Results that say which part labels are those of a crop; as ``meta_keys``.
-_SHOWN = dict.fromkeys(("flip", "flip_indices", "part_crop", "part_zoomed"))
+_SHOWN = dict.fromkeys(
+    ("flip", "flip_indices", "part_crop", "part_zoomed", "part_regions")
+)
 
 
 class _SaidByTheConfig:
@@ -89,9 +91,11 @@ class MixedDomainDataset(CombinedDataset):
     ``part_weights`` (1, K), 0 for joints that the dataset does not provide. Where boxes
     contain all of a person, these labels are the same for everyone. The key
     ``part_crops`` of a dataset draws crops of parts of each person, from the box alone
-    (see :class:`~mmpose_da.datasets.part_crop.PartCrops`), and
+    (see :class:`~mmpose_da.datasets.part_crop.PartCrops`). There are two uses of them.
     :class:`~mmpose_da.datasets.part_crop.RandomPartCrop` shows one of them: its part
-    labels are then those of the sample.
+    labels are then those of the sample. With
+    :class:`~mmpose_da.datasets.part_crop.MarkPartCrops`, the sample has the labels of
+    all n parts, (n, K), and ``part_regions`` (n, 2, 3), where they are.
 
     This class cannot remove what a box reveals about the labels. If the boxes of a
     dataset were computed from its joints, the crops show their extent; the log warns
@@ -498,18 +502,25 @@ def _take_parts(info: dict) -> np.ndarray:
 
 
 def _add_parts(sample: PoseDataSample, parts: np.ndarray) -> None:
-    """Give a sample the part labels of its crop, with left and right as there."""
-    meta = sample.metainfo
-    if len(parts) > 1 and "part_crop" not in meta:
+    """Give a sample the labels of its parts, with left and right as in the image."""
+    meta, places = sample.metainfo, {}
+    if "part_regions" in meta:
+        regions = torch.from_numpy(meta["part_regions"])
+        shown, places = parts[-len(regions) :], dict(part_regions=regions)
+    elif len(parts) == 1 or "part_crop" in meta:
+        shown = parts[meta.get("part_crop", 0)][None]
+    else:
         raise ValueError(
-            "the target has `part_crops`, but the pipeline does not show them: add "
-            "dict(type='RandomPartCrop') right before TopdownAffine"
+            "the target has `part_crops`, but the pipeline does not use them: add "
+            "dict(type='MarkPartCrops') right after TopdownAffine, or "
+            "dict(type='RandomPartCrop') right before"
         )
-    shown = parts[meta.get("part_crop", 0)][None]
     if meta.get("flip", False):
         shown = shown[:, meta["flip_indices"]]
     labels, weights = torch.from_numpy(shown.astype(np.float32)).unbind(-1)
-    sample.gt_instance_labels = InstanceData(part_labels=labels, part_weights=weights)
+    sample.gt_instance_labels = InstanceData(
+        part_labels=labels, part_weights=weights, **places
+    )
 
 
 def _check_part_crop(sample: PoseDataSample, crops: np.ndarray) -> None:

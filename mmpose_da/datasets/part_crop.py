@@ -8,7 +8,12 @@ from numbers import Real
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
-from mmpose.structures.bbox import bbox_xyxy2cs, flip_bbox
+from mmpose.structures.bbox import (
+    bbox_xyxy2cs,
+    flip_bbox,
+    get_udp_warp_matrix,
+    get_warp_matrix,
+)
 
 #: Mean color of ImageNet, BGR: zero after MMPose's normalization.
 _BLANK = (104, 116, 124)
@@ -170,6 +175,83 @@ class RandomPartCrop(BaseTransform):
             part_crop=index + 1,
             part_zoomed=True,
         )
+
+
+@TRANSFORMS.register_module()
+class MarkPartCrops(BaseTransform):
+    """Marks the parts of a person in the image of the whole person.
+
+    The model sees the whole person, and learns the part labels of all parts at once:
+    where in the image a part is, and which joints it shows. The parts are those that a
+    dataset drew with its key ``part_crops`` (see :class:`PartCrops`), and the person's
+    box. Put the transform right after ``TopdownAffine``.
+
+    A part is a parallelogram in the image. It is given as the affine matrix (2, 3) from
+    0-based pixel centers (x, y, 1) to the unit square: a pixel is in the part if both
+    coordinates are in [0, 1].
+
+    Required Keys:
+
+        - bbox, keypoints, transformed_keypoints
+        - input_center, input_scale, input_size
+        - bbox_rotation, part_crops, img_shape, flip, flip_direction (optional)
+
+    Added Keys:
+
+        - part_regions (n, 2, 3), float32
+
+    Args:
+        whole (bool): Whether the person's box is one of the parts, the first. Defaults
+            to True.
+        use_udp (bool): As in ``TopdownAffine``. Defaults to False.
+    """
+
+    def __init__(self, whole: bool = True, use_udp: bool = False) -> None:
+        self.whole = whole
+        self.warp_matrix = get_udp_warp_matrix if use_udp else get_warp_matrix
+
+    def transform(self, results: dict) -> dict:
+        """Add where the parts are in the image.
+
+        Args:
+            results (dict): The sample.
+
+        Returns:
+            dict: The sample.
+
+        Raises:
+            ValueError: If the sample is not cropped yet, or in another way.
+        """
+        if "input_center" not in results:
+            raise ValueError(
+                "MarkPartCrops needs the image of a person, which TopdownAffine makes; "
+                "put it right after"
+            )
+        crops = results.get("part_crops", np.empty((0, 4), np.float32))
+        if results.get("flip", False):
+            crops = flip_bbox(
+                crops, results["img_shape"][::-1], "xyxy", results["flip_direction"]
+            )
+        whole = results["bbox"] if self.whole else results["bbox"][:0]
+        boxes = np.concatenate([whole, crops]).astype(np.float64)
+        to_input = self.warp_matrix(
+            results["input_center"],
+            results["input_scale"],
+            results.get("bbox_rotation", np.zeros(1))[0],
+            results["input_size"],
+        )
+        points = results["keypoints"][..., :2] @ to_input[:, :2].T + to_input[:, 2]
+        if not np.allclose(points, results["transformed_keypoints"], atol=1e-2):
+            raise ValueError(
+                "MarkPartCrops does not find the parts in the image: it must be right "
+                "after TopdownAffine, with the same `use_udp`"
+            )
+        to_image = np.linalg.inv(np.vstack([to_input, [0, 0, 1]]))[:2]
+        low, size = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]
+        regions = np.repeat(to_image[None], len(boxes), axis=0)
+        regions[..., 2] -= low
+        regions /= size[..., None]
+        return dict(results, part_regions=regions.astype(np.float32))
 
 
 def keep_box(image: np.ndarray, box: np.ndarray) -> np.ndarray:

@@ -22,41 +22,29 @@ class WholeAndPartCrops(ConcatDataset):
         dataset (dict): Config of a dataset in test mode, without a pipeline.
         joints (str | dict): The joint definition of the part labels; see
             :func:`~mmpose_da.structures.joint_metainfo`.
-        pipeline (Sequence[dict]): Transforms for whole people. For parts,
-            ``RandomPartCrop`` comes before ``TopdownAffine``. Defaults to ().
+        pipeline (Sequence[dict]): Transforms for whole people.
+        part_pipeline (Sequence[dict]): Transforms for parts, with
+            ``dict(type='MarkPartCrops', whole=False)`` after or ``RandomPartCrop``
+            before ``TopdownAffine``. Use what the model was trained with.
         part_crops (dict, optional): Arguments of
             :class:`~mmpose_da.datasets.PartCrops`; there is one crop of each person.
             Defaults to None: the default arguments.
-        zoom (bool): Whether a part fills the image; see
-            :class:`~mmpose_da.datasets.RandomPartCrop`. Use what the model was trained
-            with. Defaults to True.
-
-    Raises:
-        ValueError: If the pipeline has no ``TopdownAffine``.
     """
 
     def __init__(
         self,
         dataset: dict,
         joints: str | dict,
-        pipeline: Sequence[dict] = (),
+        pipeline: Sequence[dict],
+        part_pipeline: Sequence[dict],
         part_crops: dict | None = None,
-        zoom: bool = True,
     ) -> None:
-        kinds = [transform["type"] for transform in pipeline]
-        if "TopdownAffine" not in kinds:
-            raise ValueError(
-                f"WholeAndPartCrops needs TopdownAffine in its pipeline: {kinds}"
-            )
-        at = kinds.index("TopdownAffine")
-        show = dict(type="RandomPartCrop", zoom=zoom)
-        cropped = [*pipeline[:at], show, *pipeline[at:]]
         crops = dict(part_crops or {}, count=1)
         whole = DATASETS.build(dict(dataset, pipeline=list(pipeline)))
         parts = MixedDomainDataset(
             joints,
             target=dict(dataset, labels="parts", part_crops=crops),
-            pipeline=cropped,
+            pipeline=part_pipeline,
         )
         names = [*whole.metainfo, *parts.metainfo]  # those of whole people apply
         super().__init__([whole, parts], ignore_keys=names)

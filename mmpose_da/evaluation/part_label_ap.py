@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmpose.registry import METRICS
@@ -31,22 +32,37 @@ class PartLabelAP(BaseMetric):
         Args:
             data_batch (Sequence[dict]): Not used.
             data_samples (Sequence[dict]): Samples with
-                ``pred_instances.keypoint_scores`` (1, K), and optionally
-                ``gt_instance_labels`` with ``part_labels`` and ``part_weights``, each
-                (1, K).
+                ``pred_instances.part_scores`` (1, R, K), or ``keypoint_scores`` (1, K)
+                if the image is the part; and optionally ``gt_instance_labels`` with
+                ``part_labels`` and ``part_weights``, each (R, K).
+
+        Raises:
+            ValueError: If parts of an image are labeled, but not scored.
         """
         for sample in data_samples:
             labels = sample.get("gt_instance_labels", {})
             if "part_labels" not in labels:
                 continue
-            scores = sample["pred_instances"]["keypoint_scores"]
+            found = sample["pred_instances"]
+            scores = found["keypoint_scores"]
+            if "part_regions" in labels:
+                if "part_scores" not in found:
+                    raise ValueError(
+                        "the head does not classify parts of an image: use "
+                        "RandomPartCrop instead of MarkPartCrops in `part_pipeline`"
+                    )
+                [scores] = found["part_scores"]
             shown, known = (
-                np.asarray(labels[name].cpu())[0]
+                np.asarray(labels[name].cpu())
                 for name in ("part_labels", "part_weights")
             )
-            self.results.append(
-                dict(scores=np.asarray(scores)[0], labels=shown > 0.5, known=known > 0)
+            rows = zip(
+                np.asarray(torch.as_tensor(scores).cpu()), shown, known, strict=True
             )
+            self.results += [
+                dict(scores=score, labels=show > 0.5, known=know > 0)
+                for score, show, know in rows
+            ]
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Compute the mean average precision.

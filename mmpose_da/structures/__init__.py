@@ -9,7 +9,13 @@ from .domain_batch import (
     Pseudo,
 )
 from .joints import joint_definition, joint_mapping, joint_metainfo
-from .part_labels import has_part_labels, mirror_part_labels, part_labels
+from .part_labels import (
+    LabeledParts,
+    has_part_labels,
+    part_labels,
+    part_regions,
+    warp_part_labels,
+)
 from .tree import concat_trees, map_tensors, replace_last, tensors
 
 __all__ = [
@@ -20,6 +26,7 @@ __all__ = [
     "TARGET_PSEUDO",
     "TARGET_UNLABELED",
     "DomainBatch",
+    "LabeledParts",
     "Pseudo",
     "concat_trees",
     "has_part_labels",
@@ -27,8 +34,9 @@ __all__ = [
     "joint_mapping",
     "joint_metainfo",
     "map_tensors",
-    "mirror_part_labels",
     "part_labels",
+    "part_regions",
     "replace_last",
     "tensors",
+    "warp_part_labels",
 ]

@@ -5,12 +5,19 @@ from annotation_changes import joints, third
 from mmpose.registry import TRANSFORMS
 from tiny_domains import CODEC, TRAIN_PIPELINE, edit_json
 
-from mmpose_da.datasets import MixedDomainDataset, PartCrops, RandomPartCrop
+from mmpose_da.datasets import (
+    MarkPartCrops,
+    MixedDomainDataset,
+    PartCrops,
+    RandomPartCrop,
+)
 
 CROPS = dict(count=4, share=(0.3, 0.6), seed=1)
 LOAD, CENTER, FLIP, _, BBOX, AFFINE, TARGET, PACK = TRAIN_PIPELINE
 SHOW = dict(type="RandomPartCrop")
 BLANK = dict(SHOW, zoom=False)
+PART_LABELS = dict(type="PartLabels", input_size=CODEC["input_size"])
+MARK = dict(type="MarkPartCrops")
 MIRROR = dict(type="RandomFlip", prob=1.0)
 
 
@@ -217,12 +224,75 @@ def test_without_crops_nothing_changes_and_nothing_is_drawn():
     np.testing.assert_array_equal(np.random.get_state()[1], state)
 
 
+# Marked parts
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("whole, use_udp", [(True, False), (False, True)])
+def test_labels_are_those_of_the_marked_parts(mpii, mirror, whole, use_udp):
+    """Of each part; whatever was done to the image: scale, rotation, mirror image."""
+    steps = [LOAD, CENTER, *([MIRROR] if mirror else []), BBOX]
+    mark = dict(MARK, whole=whole, use_udp=use_udp)
+    affine = dict(AFFINE, use_udp=use_udp)
+    marked = build(with_parts(mpii), *steps, affine, mark, PACK)
+    target = dict(type="GenerateTarget", encoder=PART_LABELS)
+    known = build(mpii, *steps, affine, target, PACK, labeled_target=dict(ratio=1.0))
+    count = CROPS["count"] + whole
+    shown, rotations = [], 0
+    for index in range(len(marked)):
+        np.random.seed(index)
+        sample = marked[index]["data_samples"]
+        np.random.seed(index)
+        person = known[index]["data_samples"]
+        assert (sample.input_center == person.input_center).all()
+        normalized = person.gt_instance_labels.keypoint_labels[0].numpy()
+        points = ((normalized + 1) * np.array(PART_LABELS["input_size"]) - 1) / 2
+        visible = person.gt_instances.keypoints_visible[0] > 0
+        labels = sample.gt_instance_labels
+        assert labels.part_labels.shape == labels.part_weights.shape == (count, 16)
+        for region, found in zip(labels.part_regions, labels.part_labels, strict=True):
+            square = points @ region[:, :2].numpy().T + region[:, 2].numpy()
+            inside = ((square >= 0) & (square <= 1)).all(-1) & visible
+            clear = (np.abs(np.abs(square - 0.5) - 0.5) > 1e-3).all(-1)
+            np.testing.assert_array_equal(inside[clear], found.numpy()[clear] > 0)
+        shown.append(labels.part_labels.mean())
+        rotations += abs(float(labels.part_regions[0, 0, 1])) > 1e-4
+        assert "keypoints" not in sample.gt_instances
+    assert 0.02 < np.mean(shown) < 0.8 and rotations
+
+
+def test_marking_does_not_change_the_image(mpii):
+    plain = build(mpii, LOAD, CENTER, AFFINE, PACK)
+    marked = build(with_parts(mpii), LOAD, CENTER, AFFINE, MARK, PACK)
+    assert all((plain[i]["inputs"] == marked[i]["inputs"]).all() for i in range(3))
+
+
+def test_without_crops_the_box_is_marked(mpii):
+    dataset = build(dict(mpii, labels="parts"), LOAD, CENTER, AFFINE, MARK, PACK)
+    labels = dataset[0]["data_samples"].gt_instance_labels
+    assert labels.part_labels.shape == (1, 16)
+    assert labels.part_regions.shape == (1, 2, 3)
+
+
+def test_marking_with_another_warp(mpii):
+    dataset = build(
+        with_parts(mpii), LOAD, CENTER, AFFINE, dict(MARK, use_udp=True), PACK
+    )
+    with pytest.raises(RuntimeError, match="right after TopdownAffine, with the same"):
+        dataset[0]
+
+
+def test_marking_before_the_crop():
+    with pytest.raises(ValueError, match="TopdownAffine makes; put it right after"):
+        MarkPartCrops()(dict(bbox=np.zeros((1, 4))))
+
+
 # Errors
 
 
 def test_pipeline_that_does_not_show_the_crops(mpii):
     missing = build(with_parts(mpii), LOAD, CENTER, AFFINE, PACK)
-    with pytest.raises(ValueError, match="add dict.type='RandomPartCrop'."):
+    with pytest.raises(ValueError, match="add dict.type='MarkPartCrops'."):
         missing[0]
 
 

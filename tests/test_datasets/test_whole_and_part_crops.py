@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
+import torch
 from mmpose.registry import DATASETS
 from tiny_domains import VAL_PIPELINE
 
+AT = [step["type"] for step in VAL_PIPELINE].index("TopdownAffine")
+PART_PIPELINE = [*VAL_PIPELINE[:AT], dict(type="RandomPartCrop"), *VAL_PIPELINE[AT:]]
+MARK = dict(type="MarkPartCrops", whole=False)
 CROPS = dict(share=(0.3, 0.6), seed=1)
 
 
@@ -17,6 +21,7 @@ def build(mpii):
                     dataset=dataset,
                     joints="MpiiDataset",
                     pipeline=VAL_PIPELINE,
+                    part_pipeline=PART_PIPELINE,
                     part_crops=CROPS,
                 ),
                 **changes,
@@ -60,6 +65,14 @@ def test_parts_are_the_same_in_every_run(build):
         assert (first[index]["inputs"] == second[index]["inputs"]).all()
 
 
-def test_needs_the_affine(build):
-    with pytest.raises(ValueError, match="needs TopdownAffine"):
-        build(pipeline=VAL_PIPELINE[:2])
+def test_marked_parts_of_whole_people(build):
+    pipeline = [*VAL_PIPELINE[: AT + 1], MARK, *VAL_PIPELINE[AT + 1 :]]
+    marked, cropped = build(part_pipeline=pipeline), build()
+    for index in range(10):
+        assert (marked[index]["inputs"] == marked[10 + index]["inputs"]).all()
+        first, second = (
+            dataset[10 + index]["data_samples"].gt_instance_labels
+            for dataset in (marked, cropped)
+        )
+        assert torch.equal(first.part_labels, second.part_labels)
+        assert first.part_regions.shape == (1, 2, 3)

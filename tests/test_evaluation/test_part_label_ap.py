@@ -78,3 +78,29 @@ def test_labels_that_do_not_vary_are_a_warning(metric, tmp_path):
     metric.process(None, [sample([0.9, 0.2], [1, 0])])
     assert metric.evaluate(1) == {}
     assert "use WholeAndPartCrops" in log.read_text()
+
+
+def test_marked_parts_are_ranked_one_by_one(metric):
+    """Two images with two parts are the same as four images."""
+    scores = np.array([[0.9, 0.4], [0.6, 0.3], [0.2, 0.6], [0.7, 0.5]])
+    labels = np.array([[1, 0], [0, 1], [0, 1], [1, 1]])
+    metric.process(
+        None, [sample(s, list(y)) for s, y in zip(scores, labels, strict=True)]
+    )
+    expected = metric.compute_metrics(metric.results)
+    metric.results.clear()
+    marked = []
+    for part in (slice(0, 2), slice(2, 4)):
+        made = sample(scores[0], [0, 0])
+        made["pred_instances"]["part_scores"] = torch.tensor(scores[part])[None]
+        made["gt_instance_labels"] = dict(
+            part_labels=torch.tensor(labels[part]).float(),
+            part_weights=torch.ones(2, 2),
+            part_regions=torch.zeros(2, 2, 3),
+        )
+        marked.append(made)
+    metric.process(None, marked)
+    assert metric.compute_metrics(metric.results) == expected
+    del marked[0]["pred_instances"]["part_scores"]
+    with pytest.raises(ValueError, match="does not classify parts of an image"):
+        metric.process(None, marked[:1])

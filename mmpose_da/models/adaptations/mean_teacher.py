@@ -15,8 +15,8 @@ from ...structures import (
     DomainBatch,
     Pseudo,
     map_tensors,
-    mirror_part_labels,
     tensors,
+    warp_part_labels,
 )
 from ..layers import (
     KeypointOcclusion,
@@ -220,8 +220,11 @@ class MeanTeacher(Adaptation):
         batch.images = torch.cat([batch.images[:start], images])
         batch.data_samples = [
             *batch.data_samples[:start],
-            *mirror_part_labels(
-                batch.data_samples[start:], student.flipped, self.flip_indices
+            *warp_part_labels(
+                batch.data_samples[start:],
+                student.matrices,
+                student.flipped,
+                self.flip_indices,
             ),
         ]
 

@@ -349,22 +349,24 @@ class LocationOutputs(HeadOutputs):
     def scale(self) -> tuple[float, float]:
         return 1.0, 1.0
 
-    def maps(self, outputs: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    def maps(self, outputs: tuple[Tensor, Tensor, list[Tensor]]) -> dict[str, Tensor]:
         return dict(xy=outputs[0])
 
     def last(self, outputs: object) -> tuple[float, float]:
         width, height = self.head.decoder.input_size
         return width - 1, height - 1
 
-    def points(self, outputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        location, logits = outputs
+    def points(
+        self, outputs: tuple[Tensor, Tensor, list[Tensor]]
+    ) -> tuple[Tensor, Tensor]:
+        location, logits, _ = outputs
         points = map_peaks(spatial_softmax(location))
         size = points.new_tensor(self.head.decoder.input_size)
         return ((points + 1) * size - 1) / 2, self.head.scores(logits)
 
     def pseudo_loss(
         self,
-        outputs: tuple[Tensor, Tensor],
+        outputs: tuple[Tensor, Tensor, list[Tensor]],
         pseudo: Pseudo,
         sigma: float,
         loss: nn.Module,

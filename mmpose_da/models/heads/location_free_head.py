@@ -19,10 +19,10 @@ from mmpose.utils.typing import (
 from torch import Tensor, nn
 
 from ...codecs import PartLabels
-from ...structures import joint_definition, part_labels
+from ...structures import joint_definition, part_labels, part_regions
 from ..layers.heatmaps import heatmap_peaks
 from ..layers.marginal_heatmaps import flip_marginals, spatial_softmax
-from ..layers.part_pooling import pool_parts
+from ..layers.part_pooling import pool_parts, region_masks
 from ..layers.pose_prototypes import PosePrototypes, PrototypeRelations
 from ..layers.semantic_graph_conv import skeleton_adjacency
 from ..layers.spatial_guided_encoder import SpatialGuidedEncoder
@@ -36,7 +36,8 @@ class PartMaps:
         maps (dict[str, Tensor]): Logits (B, K, h, w) by the part of the model that
             gives them, in order: ``'cam'``, ``'encoder'``, ``'prototypes'``. The last
             one is the location.
-        logits (list[Tensor]): Classifications (B, K): is the joint in the image?
+        logits (list[Tensor]): Further classifications (B, K): is the joint in the
+            image?
     """
 
     maps: dict[str, Tensor]
@@ -65,7 +66,10 @@ class LocationFreeHead(BaseHead):
     - ``relations``: relations among the prototypes.
 
     The part loss is the mean over all classifications: of M before and after the
-    encoder, of the prototypes, and of the features that L pools again. Images with
+    encoder, and either of the prototypes and of the features that L pools again, or of
+    L itself (``prototypes.classify``). With part labels of parts of an image
+    (:class:`~mmpose_da.datasets.MarkPartCrops`), each map is classified by its mass
+    inside each part, which is what teaches the model where the joints are. Images with
     keypoints add the location loss: the location map itself is trained. The abstract
     leaves open whether a heatmap branch is trained instead.
 
@@ -88,7 +92,8 @@ class LocationFreeHead(BaseHead):
         encoder (dict, optional): Arguments of
             :class:`~mmpose_da.models.layers.SpatialGuidedEncoder`. Defaults to None.
         prototypes (dict, optional): Arguments of
-            :class:`~mmpose_da.models.layers.PosePrototypes`. Defaults to None.
+            :class:`~mmpose_da.models.layers.PosePrototypes`. Without ``classify``, the
+            location map is pooled like the others. Defaults to None.
         relations (dict, optional): Arguments of
             :class:`~mmpose_da.models.layers.PrototypeRelations`. Defaults to None.
         joints (str | dict, optional): The joint definition, whose skeleton the
@@ -172,14 +177,14 @@ class LocationFreeHead(BaseHead):
             )
 
     def part_maps(self, feats: Sequence[Tensor]) -> PartMaps:
-        """Compute the maps and the classifications of all parts of the model.
+        """Compute the maps of all parts of the model.
 
         Args:
             feats (Sequence[Tensor]): Feature maps (B, C_s, h_s, w_s), from fine to
                 coarse.
 
         Returns:
-            PartMaps: The maps and the classifications.
+            PartMaps: The maps, and the classifications of the prototypes.
         """
         if self.encoder is None:
             feats, cam_scale = [feats[self.cam_scale]], 0
@@ -191,20 +196,18 @@ class LocationFreeHead(BaseHead):
         ]
         used = features[cam_scale]
         cam = self.cam(used)
-        found = PartMaps(dict(cam=cam), [pool_parts(cam, **self.pool)])
+        found = PartMaps(dict(cam=cam), [])
         if self.encoder is not None:
             assert self.context_cam is not None
             used, *_ = self.encoder(features, cam)
             cam = self.context_cam(used)
             found.maps["encoder"] = cam
-            found.logits.append(pool_parts(cam, **self.pool))
         if self.prototypes is not None:
-            location, logits = self.prototypes(used, cam)
+            location, found.logits = self.prototypes(used, cam)
             found.maps["prototypes"] = location
-            found.logits += logits
         return found
 
-    def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Locate and classify the joints.
 
         Args:
@@ -212,11 +215,23 @@ class LocationFreeHead(BaseHead):
                 coarse.
 
         Returns:
-            tuple[Tensor, Tensor]: Location logits (B, K, h, w), and logits (B, S, K) of
-            the S classifications.
+            tuple[Tensor, Tensor, list[Tensor]]: Location logits (B, K, h, w), logits
+            (B, S, K) of the S classifications of the image, and the maps that are
+            pooled, each (B, K, h_m, w_m).
         """
         found = self.part_maps(feats)
-        return found.location, torch.stack(found.logits, dim=1)
+        pooled = list(found.maps.values())
+        if found.logits:  # those of the prototypes, instead of their map
+            pooled.pop()
+        logits = [pool_parts(maps, **self.pool) for maps in pooled] + found.logits
+        return found.location, torch.stack(logits, dim=1), pooled
+
+    def region_masks(self, regions: Tensor, maps: Tensor) -> Tensor:
+        """Return the share (B, R, h, w) of each cell of maps inside R parts."""
+        height, width = maps.shape[2:]
+        size = maps.new_tensor(self.decoder.input_size, dtype=torch.float32)
+        stride = size / size.new_tensor([width, height])
+        return region_masks(regions, (height, width), stride, (stride - 1) / 2)
 
     def loss(
         self,
@@ -241,9 +256,19 @@ class LocationFreeHead(BaseHead):
         Raises:
             ValueError: If a sample has no part labels.
         """
-        location, logits = self.forward(feats)
-        labels, weights = part_labels(batch_data_samples)
-        stages = logits.unbind(1)
+        location, logits, pooled = self.forward(feats)
+        parts = part_labels(batch_data_samples)
+        if parts.regions is None:
+            stages = list(logits[:, :, None].unbind(1))
+        else:
+            stages = [
+                pool_parts(
+                    maps, **self.pool, masks=self.region_masks(parts.regions, maps)
+                )
+                for maps in pooled
+            ]
+        labels, weights = parts.labels.flatten(0, 1), parts.weights.flatten(0, 1)
+        stages = [stage.flatten(0, 1) for stage in stages]
         losses = dict(
             loss_part=sum(self.part_loss(stage, labels, weights) for stage in stages)
             / len(stages)
@@ -261,7 +286,7 @@ class LocationFreeHead(BaseHead):
             losses["loss_kpt"] = self.location_loss(location[placed], points, known)
         if train_cfg.get("compute_acc", True):
             with torch.no_grad():
-                right = (logits.mean(1) > 0) == (labels > 0.5)
+                right = (torch.stack(stages).mean(0) > 0) == (labels > 0.5)
                 known = weights > 0
                 losses["acc_part"] = (right & known).sum() / known.sum().clamp(min=1)
         return losses
@@ -287,19 +312,26 @@ class LocationFreeHead(BaseHead):
         Returns:
             list[InstanceData] | tuple[list[InstanceData], list[PixelData]]: For each
             image ``keypoints`` (1, K, 2) in input pixels, and ``keypoint_scores``
-            (1, K); and ``heatmaps`` (K, h, w), whose peaks are the scores.
+            (1, K); of images with marked parts ``part_scores`` (1, R, K), the
+            probability that each part shows each joint; and ``heatmaps`` (K, h, w),
+            whose peaks are the scores.
         """
         if test_cfg.get("flip_test", False):
             order = list(batch_data_samples[0].metainfo["flip_indices"])
-            (location, logits), (other, other_logits) = map(self.forward, feats)
+            (location, logits, _), (other, other_logits, _) = map(self.forward, feats)
             back = flip_marginals(dict(xy=spatial_softmax(other)), order)["xy"]
             maps = (spatial_softmax(location) + back) / 2
             logits = (logits + other_logits[..., order]) / 2
         else:
-            location, logits = self.forward(feats)
+            location, logits, _ = self.forward(feats)
             maps = spatial_softmax(location)
         scores = self.scores(logits)
         preds = self.decode((map_peaks(maps), scores))
+        for i, regions in enumerate(part_regions(batch_data_samples)):
+            if regions is not None:
+                shares = self.region_masks(regions[None].to(maps), maps)[0]
+                inside = shares.flatten(1) @ maps[i].flatten(1).T  # (R, K)
+                preds[i].part_scores = (inside * scores[i])[None]
         if test_cfg.get("output_heatmaps", False):
             shown = maps / maps.amax((2, 3), keepdim=True) * scores[..., None, None]
             return preds, [PixelData(heatmaps=heatmaps) for heatmaps in shown]

@@ -16,7 +16,7 @@ from .marginal_heatmaps import (
     soft_argmax,
     spatial_softmax,
 )
-from .part_pooling import pool_parts
+from .part_pooling import pool_parts, region_masks
 from .pixels import Pixels
 from .pose_prototypes import (
     PosePrototypes,
@@ -68,6 +68,7 @@ __all__ = [
     "plane_shape",
     "sine_positions",
     "pool_parts",
+    "region_masks",
     "skeleton_adjacency",
     "soft_argmax",
     "spatial_softmax",

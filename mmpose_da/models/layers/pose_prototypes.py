@@ -144,6 +144,8 @@ class PosePrototypes(nn.Module):
             ``'product'``.
         detach_maps (bool): Whether M is constant here, so that only its own
             classification trains it. Defaults to False.
+        classify (bool): Whether the prototypes and the features that L pools again are
+            classified. Without, L itself is what learns. Defaults to True.
         relations (PrototypeRelations, optional): Relations among the joints. Defaults
             to None.
 
@@ -158,6 +160,7 @@ class PosePrototypes(nn.Module):
         temperature: float = 0.1,
         location: str = "product",
         detach_maps: bool = False,
+        classify: bool = True,
         relations: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -173,7 +176,7 @@ class PosePrototypes(nn.Module):
         self.detach_maps = detach_maps
         self.relations = relations
         self.classifiers = nn.ModuleList(
-            JointClassifier(num_keypoints, channels) for _ in range(2)
+            JointClassifier(num_keypoints, channels) for _ in range(2 * classify)
         )
 
     def forward(self, features: Tensor, maps: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -185,7 +188,8 @@ class PosePrototypes(nn.Module):
 
         Returns:
             tuple[Tensor, list[Tensor]]: Location logits (B, K, h, w), and the logits
-            (B, K) of the prototypes and of the features that are pooled again.
+            (B, K) of the prototypes and of the features that are pooled again; none
+            without ``classify``.
         """
         if self.detach_maps:
             maps = maps.detach()
@@ -193,9 +197,11 @@ class PosePrototypes(nn.Module):
         if self.relations is not None:
             prototypes = self.relations(prototypes)
         location = cosine_maps(prototypes, features) / self.temperature
-        pooled = part_prototypes(features, location)
-        first, second = self.classifiers
-        logits = [first(prototypes), second(pooled)]
+        logits = []
+        if self.classifiers:
+            first, second = self.classifiers
+            pooled = part_prototypes(features, location)
+            logits = [first(prototypes), second(pooled)]
         if self.location == "product":
             location = location + F.logsigmoid(promote(maps))
         return location, logits

@@ -4,10 +4,11 @@ from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from tiny_model import batch as tiny_batch
 from tiny_model import build, domain_batch
+from torch.nn import functional as F
 
 from mmpose_da.engine import EMATeacherHook
 from mmpose_da.models.adaptations import PartClassification
-from mmpose_da.models.layers import pool_parts
+from mmpose_da.models.layers import pool_parts, region_masks
 from mmpose_da.models.losses import PartLoss
 from mmpose_da.structures import joint_definition, part_labels
 
@@ -32,18 +33,43 @@ def batch():
     return batch
 
 
-@pytest.mark.parametrize("pool", [dict(kind="topk", share=0.01), dict(kind="lse")])
+@pytest.mark.parametrize(
+    "pool", [dict(kind="topk", share=0.01), dict(kind="lse"), dict(kind="mass")]
+)
 def test_classifies_by_pooled_heatmaps(batch, pool):
     cfg = dict(type="PartClassification", metainfo=MPII, pool=pool, weight=0.5)
     adaptation = MODELS.build(dict(cfg, gain=4, threshold=0.3))
     terms = adaptation(batch)
-    pooled = pool_parts(batch.maps["xy"][2:], **pool)
-    logits = 4 * (pooled - 0.3)
-    labels, weights = part_labels(batch.data_samples[2:])
+    logits = pool_parts(4 * (batch.maps["xy"][2:] - 0.3), **pool)
+    parts = part_labels(batch.data_samples[2:])
+    labels, weights = parts.labels[:, 0], parts.weights[:, 0]
     expected = 0.5 * PartLoss()(logits, labels, weights)
     torch.testing.assert_close(terms["loss"], expected)
     right = ((logits > 0) == (labels > 0))[weights > 0]
     assert terms["accuracy"] == pytest.approx(right.float().mean())
+
+
+def test_classifies_marked_parts():
+    """By the mass of heatmaps in them, in a model whose heatmaps have stride 4."""
+    parts = dict(type="PartClassification", gain=4, threshold=0.3)
+    model = build(adaptations=dict(parts=parts), joints="MpiiDataset")
+    images, samples = tiny_batch(source=2, target_unlabeled=2)
+    for sample in samples[2:]:
+        sample.gt_instance_labels = InstanceData(
+            part_labels=torch.randint(0, 2, (3, 16)).float(),
+            part_weights=torch.randint(0, 2, (3, 16)).float(),
+            part_regions=torch.rand(3, 2, 3) / 50,
+        )
+    losses = model.loss(images, samples)
+    heatmaps = model.head(model.extract_feat(images))[2:]
+    parts = part_labels(samples[2:])
+    stride = images.shape[-1] / heatmaps.shape[-1]
+    masks = region_masks(parts.regions, heatmaps.shape[2:], (stride, stride))
+    assert 0 < masks.mean() < 1
+    mass = F.pad(4 * (heatmaps - 0.3).flatten(2), (0, 1)).softmax(-1)[..., :-1]
+    p = torch.einsum("brn,bkn->brk", masks.flatten(2), mass)
+    cross = F.binary_cross_entropy(p, parts.labels, parts.weights, reduction="sum")
+    torch.testing.assert_close(losses["parts.loss"], cross / parts.weights.sum())
 
 
 def test_trains_the_target_and_its_own_thresholds(batch):

@@ -7,7 +7,7 @@ from mmpose.structures import PoseDataSample
 from torch.nn import functional as F
 
 from mmpose_da.models.heads import LocationFreeHead
-from mmpose_da.models.layers import gaussian_heatmaps, pool_parts
+from mmpose_da.models.layers import gaussian_heatmaps, pool_parts, region_masks
 from mmpose_da.models.losses import LocationLoss, PartLoss
 from mmpose_da.structures import joint_definition
 
@@ -43,6 +43,19 @@ def build(parts=(), **changes) -> LocationFreeHead:
     return MODELS.build(dict(cfg, **changes))
 
 
+#: Left, top, right, and bottom of three parts of a 48 x 64 input.
+REGIONS = [[-0.5, -0.5, 47.5, 63.5], [10, 5, 30, 40], [0, 30.5, 60, 63]]
+
+
+def boxes_to_regions(boxes):
+    return torch.tensor(
+        [
+            [[1 / (x2 - x1), 0, -x1 / (x2 - x1)], [0, 1 / (y2 - y1), -y1 / (y2 - y1)]]
+            for x1, y1, x2, y2 in boxes
+        ]
+    )
+
+
 def features(batch=2, sizes=SIZES):
     torch.manual_seed(1)
     return tuple(
@@ -52,15 +65,21 @@ def features(batch=2, sizes=SIZES):
 
 
 def samples(kinds):
-    """Samples with keypoints ('k'), or part labels only ('p')."""
+    """Samples with keypoints ('k'), or part labels only, of the image or marked ('m').
+
+    Others are 'p'.
+    """
     torch.manual_seed(2)
     made = []
     for kind in kinds:
         sample = PoseDataSample(metainfo=dict(flip_indices=MPII["flip_indices"]))
+        count = 3 if kind == "m" else 1
         labels = InstanceData(
-            part_labels=torch.randint(0, 2, (1, K)).float(),
-            part_weights=torch.randint(0, 2, (1, K)).float(),
+            part_labels=torch.randint(0, 2, (count, K)).float(),
+            part_weights=torch.randint(0, 2, (count, K)).float(),
         )
+        if kind == "m":
+            labels.part_regions = boxes_to_regions(REGIONS)
         if kind == "k":
             labels.keypoint_labels = 2 * torch.rand(1, K, 2) - 1
             labels.keypoint_weights = torch.randint(0, 2, (1, K)).float()
@@ -77,7 +96,7 @@ def test_rows(row):
     expected = ["cam", *(n for n in ("encoder", "prototypes") if n in ROWS[row])]
     assert list(found.maps) == expected
     stages = 1 + ("encoder" in ROWS[row]) + 2 * ("prototypes" in ROWS[row])
-    location, logits = head(features())
+    location, logits, _ = head(features())
     assert logits.shape == (2, stages, K)
     grid = SIZES[0] if "encoder" in ROWS[row] else SIZES[-1]
     assert location.shape == (2, K, *grid)
@@ -91,7 +110,7 @@ def test_cam_is_a_linear_map_of_the_chosen_features():
         pool = dict(kind="topk", share=0.2)
         head = build(cam_scale=scale, pool=pool).eval()
         feats = features()
-        location, logits = head(feats)
+        location, logits, _ = head(feats)
         used = head.projections[0](feats[scale])
         weight, bias = head.cam.weight[..., 0, 0], head.cam.bias
         by_hand = torch.einsum("kc,bchw->bkhw", weight, used) + bias[:, None, None]
@@ -104,7 +123,7 @@ def test_losses(row):
     head = build(ROWS[row], location_loss=dict(type="LocationLoss", sigma=0.7)).eval()
     feats, batch = features(3), samples("pkp")
     losses = head.loss(feats, batch)
-    location, logits = head(feats)
+    location, logits, _ = head(feats)
     labels, weights = (
         torch.cat([s.gt_instance_labels[name] for s in batch])
         for name in ("part_labels", "part_weights")
@@ -118,6 +137,65 @@ def test_losses(row):
     torch.testing.assert_close(losses["loss_kpt"], expected)
     right = ((logits.mean(1) > 0) == (labels > 0)) & (weights > 0)
     assert losses["acc_part"] == pytest.approx(right.sum() / weights.sum())
+
+
+@pytest.mark.parametrize("row", ["cam", "all"])
+def test_loss_of_marked_parts(row):
+    """By the mass of every map inside each part; other labels are of the image."""
+    prototypes = dict(PARTS["prototypes"], classify=False)
+    changes = dict(prototypes=prototypes) if row == "all" else {}
+    head = build(ROWS[row], pool=dict(kind="mass"), **changes).eval()
+    feats, batch = features(3), samples("mpk")
+    losses = head.loss(feats, batch)
+    maps = head.part_maps(feats).maps
+    assert len(maps) == (3 if row == "all" else 1)
+    terms = []
+    for found in maps.values():
+        mass = F.pad(found.flatten(2), (0, 1)).softmax(-1)[..., :-1]
+        height, width = found.shape[2:]
+        stride = 48 / width, 64 / height
+        offset = (stride[0] - 1) / 2, (stride[1] - 1) / 2
+        values = 0
+        for b, sample in enumerate(batch):
+            labels = sample.gt_instance_labels
+            for r in range(len(labels)):
+                inside = torch.ones(height * width)
+                if "part_regions" in labels:
+                    region = labels.part_regions[r][None, None]
+                    inside = region_masks(region, (height, width), stride, offset)
+                p = (mass[b] * inside.flatten()).sum(-1)
+                y = labels.part_labels[r]
+                cross = -(y * p.log() + (1 - y) * (1 - p).log())
+                values = values + (labels.part_weights[r] * cross).sum()
+        terms.append(values)
+    known = sum(sample.gt_instance_labels.part_weights.sum() for sample in batch)
+    expected = sum(terms) / len(terms) / known
+    torch.testing.assert_close(losses["loss_part"], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_every_parameter_learns_from_marked_parts():
+    prototypes = dict(PARTS["prototypes"], classify=False)
+    head = build(ROWS["all"], pool=dict(kind="mass"), prototypes=prototypes)
+    head.loss(features(), samples("mm"))["loss_part"].backward()
+    assert [n for n, p in head.named_parameters() if p.grad is None] == []
+
+
+def test_marked_parts_need_mass():
+    with pytest.raises(ValueError, match="MarkPartCrops.*pool.kind='mass', not 'lse'"):
+        build().loss(features(1), samples("m"))
+
+
+def test_marked_parts_are_scored():
+    """The probability inside of all parts of a partition is that of the image."""
+    head = build(pool=dict(kind="mass")).eval()
+    batch = samples("mp")
+    halves = [[-1, -1, 23.5, 64], [23.5, -1, 48, 64], [-1, -1, 48, 64]]
+    batch[0].gt_instance_labels.part_regions = boxes_to_regions(halves)
+    first, second = head.predict(features(), batch)
+    assert "part_scores" not in second
+    [scores] = first.part_scores.detach()
+    torch.testing.assert_close(scores[0] + scores[1], scores[2])
+    np.testing.assert_allclose(scores[2], first.keypoint_scores[0], rtol=1e-5)
 
 
 def test_terms_of_the_loss():
@@ -178,12 +256,12 @@ def test_exact_maps_are_decoded_without_bias(size, flip_test):
     torch.manual_seed(0)
     pixels = torch.rand(8, K, 2) * torch.tensor([28.0, 40.0]) + 10
     logits = torch.randn(8, 1, K)
-    feats = gaussian_logits(pixels, size), logits
+    feats = gaussian_logits(pixels, size), logits, []
     order = list(MPII["flip_indices"])
     if flip_test:
         mirrored = pixels[:, order].clone()
         mirrored[..., 0] = 47 - mirrored[..., 0]
-        feats = [feats, (gaussian_logits(mirrored, size), logits[..., order])]
+        feats = [feats, (gaussian_logits(mirrored, size), logits[..., order], [])]
     preds = given().predict(feats, samples("p" * 8), dict(flip_test=flip_test))
     found = np.concatenate([pred.keypoints for pred in preds])
     np.testing.assert_allclose(found, pixels, atol=0.02)
@@ -198,7 +276,7 @@ def test_flip_test_averages_distributions_and_logits():
     config = dict(flip_test=True, output_heatmaps=True)
     preds, fields = head.predict([feats, flipped], samples("pp"), config)
     order = list(MPII["flip_indices"])
-    (location, logits), (other, other_logits) = head(feats), head(flipped)
+    (location, logits, _), (other, other_logits, _) = head(feats), head(flipped)
     maps = F.softmax(location.flatten(2), -1).view_as(location)
     back = F.softmax(other.flatten(2), -1).view_as(other)[:, order].flip(-1)
     maps = (maps + back) / 2
@@ -216,7 +294,7 @@ def test_flip_test_averages_distributions_and_logits():
 
 def test_any_input_size():
     head = build(ROWS["all"]).eval()
-    location, _ = head(features(1, [(9, 14), (5, 7), (3, 4)]))
+    location, *_ = head(features(1, [(9, 14), (5, 7), (3, 4)]))
     assert location.shape == (1, K, 9, 14)
 
 

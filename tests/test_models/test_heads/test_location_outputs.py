@@ -1,5 +1,7 @@
 """How the estimator and adaptations read and teach a location-free head."""
 
+from operator import itemgetter
+
 import pytest
 import torch
 from mmengine.structures import InstanceData
@@ -11,7 +13,7 @@ from mmpose_da.engine import EMATeacherHook
 from mmpose_da.models.heads import head_outputs
 from mmpose_da.models.heads.head_outputs import LocationOutputs
 from mmpose_da.models.layers import gaussian_heatmaps
-from mmpose_da.structures import Pseudo
+from mmpose_da.structures import Pseudo, map_tensors
 
 HEAD = dict(
     type="LocationFreeHead",
@@ -75,7 +77,9 @@ def test_each_domain_has_the_losses_of_its_labels():
         ("target_labeled", slice(2, 4), 0.5),
         ("target_unlabeled", slice(4, 7), 0.25),
     ):
-        model.head.forward = lambda feats, part=part: tuple(o[part] for o in outputs)
+        model.head.forward = lambda feats, part=part: map_tensors(
+            itemgetter(part), outputs
+        )
         expected = model.head.loss(None, samples[part])
         for name in expected:
             factor = weight if "loss" in name else 1
@@ -139,7 +143,7 @@ def logits_of(points):
     """An output of the head that shows points (B, K, 2) in input pixels."""
     cells = (points.double() + 0.5) / 4 - 0.5
     maps = gaussian_heatmaps(cells, (16, 16), 1.0).clamp(min=1e-30).log().float()
-    return maps, torch.zeros(len(points), 3, points.shape[1])
+    return maps, torch.zeros(len(points), 3, points.shape[1]), []
 
 
 def test_points_are_input_pixels(outputs):
