@@ -6,6 +6,7 @@ from .feature_embedding import (
 )
 from .joints_visualizer import JointsVisualizer
 from .paired_predictions import draw_paired_predictions
+from .part_maps import draw_part_maps
 from .poses_3d import draw_poses_3d
 from .pseudo_label_quality import (
     LabelQuality,
@@ -19,6 +20,7 @@ __all__ = [
     "JointsVisualizer",
     "LabelQuality",
     "draw_paired_predictions",
+    "draw_part_maps",
     "draw_poses_3d",
     "embed_features",
     "extract_features",
