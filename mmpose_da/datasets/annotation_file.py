@@ -74,7 +74,15 @@ _MPII_PERSON = dict(
 _OPTIONAL = {"bbox", "iscrowd", "keypoints", "area"}
 
 
-def check_annotation_file(dataset: BaseDataset, labeled: bool) -> None:
+def has_coco_file(dataset: BaseDataset) -> bool:
+    """Return whether the annotation file of a dataset is in COCO format."""
+    method = type(dataset)._load_annotations
+    return method is BaseCocoStyleDataset._load_annotations
+
+
+def check_annotation_file(
+    dataset: BaseDataset, labeled: bool, content: Any = None
+) -> None:
     """Check the annotation file of a dataset in COCO or MPII format.
 
     MMPose reads such files unchecked. It fails without saying where, or reads something
@@ -85,6 +93,7 @@ def check_annotation_file(dataset: BaseDataset, labeled: bool) -> None:
         dataset (BaseDataset): A dataset that has not loaded its annotations yet.
         labeled (bool): Whether the joints are used. If not, joints in COCO format are
             not checked.
+        content (Any): What the file contains, if it was read already. Defaults to None.
 
     Raises:
         AnnotationError: If the file is not valid JSON, or something in it is missing,
@@ -94,12 +103,14 @@ def check_annotation_file(dataset: BaseDataset, labeled: bool) -> None:
     check: Callable[[Any, bool], None]
     if isinstance(dataset, MpiiDataset):
         check = _check_mpii
-    elif type(dataset)._load_annotations is BaseCocoStyleDataset._load_annotations:
+    elif has_coco_file(dataset):
         check = _check_coco
     else:
         return
     try:
-        check(load(dataset.ann_file, file_format="json"), labeled)
+        if content is None:
+            content = load(dataset.ann_file, file_format="json")
+        check(content, labeled)
     except ValueError as error:
         raise AnnotationError(f"'{dataset.ann_file}': {error}") from error
 

@@ -6,6 +6,7 @@ import enum
 import logging
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from .annotation_file import (
     AnnotationError,
     check_annotation_file,
     check_detection_file,
+    has_coco_file,
 )
 from .part_crop import PartCrops
 from .pseudo_labels import PseudoLabels
@@ -151,7 +153,9 @@ def load_people(
         AnnotationError: If the file cannot be read, an annotation is invalid, or no
             annotation can be used.
     """
-    check_annotation_file(dataset, labels.reads_keypoints)
+    labeled = labels.reads_keypoints
+    if not has_coco_file(dataset):  # which is checked when it was read
+        check_annotation_file(dataset, labeled)
     if dataset.bbox_file:
         check_detection_file(dataset)
     reader = _Reader(dataset, labels, box_jitter, part_crops, pseudo, threshold)
@@ -166,6 +170,7 @@ def load_people(
     except AnnotationError:
         raise
     except Exception as error:
+        check_annotation_file(dataset, labeled)  # which says more
         raise AnnotationError(
             f"'{dataset.ann_file}' cannot be read as the annotations of "
             f"{type(dataset).__name__}: {type(error).__name__}: {error}"
@@ -198,6 +203,7 @@ class _Reader:
         self.boxes_show_labels = False
         self.num_keypoints = dataset.metainfo["num_keypoints"]
         self.left_out: list[LeftOut] = []
+        self._checked = False
         self._refused = f"rejected by {type(dataset).__name__}"
 
     def load(self) -> list[dict]:
@@ -205,6 +211,7 @@ class _Reader:
         if self.dataset.bbox_file:
             people = [p for p in map(self._detected, people) if self.is_used(p)]
         if not people:
+            check_annotation_file(self.dataset, self.labeled)
             raise AnnotationError(
                 f"'{self.dataset.ann_file}' has no person that can be used: "
                 f"{describe(self.left_out) or 'it has no annotations'}"
@@ -249,6 +256,9 @@ class _Reader:
 
     def parse(self, raw: dict) -> dict | None:
         """Parse an annotation in COCO format; other formats do not call this."""
+        if not self._checked:
+            check_annotation_file(self.dataset, self.labeled, self.dataset.coco.dataset)
+            self._checked = True
         annotation, image = raw["raw_ann_info"], raw["raw_img_info"]
         file_info = self.dataset.coco.dataset.get("info") or {}
         self.boxes_show_labels = file_info.get("bbox_source") == "keypoints"
@@ -293,12 +303,12 @@ class _Reader:
         return None
 
     def _why_unused(self, info: dict) -> str | None:
-        width, height = info["bbox"][0, 2:] - info["bbox"][0, :2]
+        left, top, right, bottom = info["bbox"][0].tolist()
         if info.get("iscrowd"):
             return "of a crowd"
-        if width <= 0 or height <= 0:
+        if right <= left or bottom <= top:
             return "with a box of no area in the image"
-        if self.labeled and not np.any(info["keypoints_visible"]):
+        if self.labeled and not info["keypoints_visible"].any():
             return "without a labeled joint"
         if self.labeled and not type(self.dataset)._is_valid_instance(info):
             return self._refused
@@ -307,7 +317,7 @@ class _Reader:
     def _check(self, info: dict) -> None:
         """Raise an error if a person has invalid numbers."""
         name = f"annotation {info['id']} in '{self.dataset.ann_file}'"
-        if not np.isfinite(info["bbox"]).all():
+        if not isfinite(info["bbox"].sum()):  # of a sum: one call, and just as strict
             raise AnnotationError(f"{name} has a box that is not finite; correct it")
         if not self.labeled:
             return
@@ -318,7 +328,7 @@ class _Reader:
                     f"{name} has {count} joints, but {type(self.dataset).__name__} has "
                     f"{self.num_keypoints}"
                 )
-        if not (np.isfinite(joints).all() and np.all(visible >= 0)):
+        if not (isfinite(joints.sum()) and visible.min() >= 0):
             raise AnnotationError(
                 f"{name} has joints that are not finite, or a visibility below 0; "
                 "write unlabeled joints as 0, 0, 0"
@@ -326,8 +336,10 @@ class _Reader:
 
     @staticmethod
     def _label(annotation: dict) -> dict:
-        visible = np.ravel(annotation["keypoints"])[2::3]
-        return dict(annotation, num_keypoints=np.count_nonzero(visible))
+        # An array: MMPose copies the annotation, which takes long for a list.
+        joints = np.ravel(annotation["keypoints"])
+        visible = np.count_nonzero(joints[2::3])
+        return dict(annotation, keypoints=joints, num_keypoints=visible)
 
     def _box(self, annotation: dict) -> dict:
         """Return an annotation without labels, but with all fields the classes need."""

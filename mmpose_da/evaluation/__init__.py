@@ -1,5 +1,6 @@
 from .camera_mpjpe import CameraMPJPE
 from .part_label_ap import PartLabelAP
+from .plausible_poses import PlausiblePoses
 from .shared_joints import (
     SharedJointsCocoMetric,
     SharedJointsMpiiPCK,
@@ -9,6 +10,7 @@ from .shared_joints import (
 __all__ = [
     "CameraMPJPE",
     "PartLabelAP",
+    "PlausiblePoses",
     "SharedJointsCocoMetric",
     "SharedJointsMpiiPCK",
     "SharedJointsPCK",
