@@ -1,0 +1,45 @@
+"""Measure how well scores without labels choose among the models of a benchmark."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Score all checkpoints of a finished benchmark, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    option = parser.add_argument
+    option("work_dir", type=Path, help="--work-dir of tools/benchmark.py")
+    option("--metric", required=True, help="such as 'PCKh@0.5 (12 joints)'")
+    option(
+        "--start",
+        required=True,
+        metavar="ROW",
+        help="name of the config of the model that adaptation should not make worse",
+    )
+    option("--rows", nargs="+", metavar="ROW", help="only these configs (default: all)")
+    args = parser.parse_args(argv)
+    import mmpose_da  # noqa: F401 - registers
+    from mmpose_da.apis.scores import score_benchmark, score_quality
+
+    lines = []
+    try:
+        path = args.work_dir / "scores.csv"
+        for line in score_benchmark(args.work_dir, args.metric, path):
+            if args.rows is None or line["row"] in args.rows:
+                lines.append(line)
+        qualities = score_quality(lines, args.metric, args.start)
+    except (OSError, ValueError) as error:
+        parser.exit(1, f"benchmark_scores.py: {error}\n")
+    print(f"\n{len(lines)} checkpoints, {args.metric}\n")
+    print("| score | rank correlation | regret | harm found | false alarms |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for quality in qualities:
+        print(
+            f"| {quality.name} | {quality.correlation:.2f} | {quality.regret:.1f} | "
+            f"{quality.found_harm:.0%} | {quality.false_alarms:.0%} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
