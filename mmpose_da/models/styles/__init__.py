@@ -3,6 +3,7 @@ from .adain_trainer import AdaINTrainer
 from .base import Style
 from .color_statistics import ColorStatisticsStyle
 from .fourier import FourierStyle
+from .image_autoencoder import ImageAutoencoder
 from .vgg import VGGDecoder, VGGEncoder
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "AdaINTrainer",
     "ColorStatisticsStyle",
     "FourierStyle",
+    "ImageAutoencoder",
     "Style",
     "VGGDecoder",
     "VGGEncoder",

@@ -8,7 +8,16 @@ from torch import Tensor
 
 from ..layers.numerics import promote
 from .base import Style
-from .vgg import VGGDecoder, VGGEncoder, load_encoder, load_state, part_of
+from .vgg import (
+    CHANNELS,
+    Channels,
+    VGGDecoder,
+    VGGEncoder,
+    check_channels,
+    load_encoder,
+    load_state,
+    part_of,
+)
 
 
 def channel_statistics(features: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
@@ -69,18 +78,25 @@ class AdaINStyle(Style):
 
     Args:
         encoder (str, optional): Checkpoint of VGG-19 with torchvision's names, or of
-            :class:`AdaINTrainer`, which contains the encoder. None leaves it random,
-            for tests. Defaults to ``'torchvision://vgg19'``.
+            :class:`ImageAutoencoder` or :class:`AdaINTrainer`, which contain an
+            encoder. None leaves it random, for tests. Defaults to
+            ``'torchvision://vgg19'``.
         decoder (str, optional): Checkpoint of an :class:`AdaINTrainer` run, or the
             state dict of a :class:`VGGDecoder`. It is needed for use, but not for
             building. Defaults to None.
+        channels (Sequence[int | None]): Layout of both; see :class:`VGGEncoder`.
+            Defaults to that of VGG-19.
     """
 
     def __init__(
-        self, encoder: str | None = "torchvision://vgg19", decoder: str | None = None
+        self,
+        encoder: str | None = "torchvision://vgg19",
+        decoder: str | None = None,
+        channels: Channels = CHANNELS,
     ) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
+        self.channels = check_channels(channels)
         # A tuple: submodules would be in every checkpoint of the estimator.
         self._networks: tuple[VGGEncoder, VGGDecoder] | None = None
 
@@ -101,7 +117,8 @@ class AdaINStyle(Style):
                 "tools/train.py configs/style/adain_coco2mpii.py`, and set decoder="
                 "'work_dirs/adain_coco2mpii/iter_N.pth'"
             )
-        encoder, decoder = load_encoder(self.encoder), VGGDecoder()
+        encoder = load_encoder(self.encoder, self.channels)
+        decoder = VGGDecoder(self.channels)
         state = load_state(self.decoder)
         weights = part_of(state, "decoder", decoder)
         if weights is None:

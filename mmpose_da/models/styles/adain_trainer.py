@@ -11,7 +11,7 @@ from ...structures import SOURCE, DomainBatch
 from ..layers import Pixels
 from ..layers.numerics import promote, total
 from .adain import adain, channel_statistics
-from .vgg import VGGDecoder, VGGEncoder, load_encoder
+from .vgg import CHANNELS, Channels, VGGDecoder, VGGEncoder, load_encoder
 
 
 @MODELS.register_module()
@@ -33,6 +33,8 @@ class AdaINTrainer(BaseModel):
     Args:
         encoder (str, optional): See :class:`AdaINStyle`. It is loaded when training
             initializes the weights.
+        channels (Sequence[int | None]): Layout of encoder and decoder; see
+            :class:`AdaINStyle`. Defaults to that of VGG-19.
         style_weight (float): Factor of the style loss. Defaults to 10.0, as in the
             paper.
         data_preprocessor (dict, optional): Any that normalizes with a mean and a
@@ -42,12 +44,14 @@ class AdaINTrainer(BaseModel):
     def __init__(
         self,
         encoder: str | None = "torchvision://vgg19",
+        channels: Channels = CHANNELS,
         style_weight: float = 10.0,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
-        self.encoder, self.decoder = VGGEncoder(), VGGDecoder()
+        self.encoder, self.decoder = VGGEncoder(channels), VGGDecoder(channels)
+        self.channels = channels
         self.encoder_checkpoint = encoder
         self.style_weight = style_weight
         self.pixels = Pixels(self.data_preprocessor)
@@ -55,7 +59,7 @@ class AdaINTrainer(BaseModel):
     def init_weights(self) -> None:
         super().init_weights()
         if self.encoder_checkpoint is not None:
-            loaded = load_encoder(self.encoder_checkpoint)
+            loaded = load_encoder(self.encoder_checkpoint, self.channels)
             self.encoder.load_state_dict(loaded.state_dict())
 
     def forward(

@@ -9,7 +9,12 @@ from mmengine.runner import Runner
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
-from mmpose_da.models.styles import AdaINStyle, AdaINTrainer, VGGEncoder
+from mmpose_da.models.styles import (
+    AdaINStyle,
+    AdaINTrainer,
+    ImageAutoencoder,
+    VGGEncoder,
+)
 from mmpose_da.structures import DomainBatch
 
 CONFIGS = sorted((Path(__file__).parents[3] / "configs/style").glob("*.py"))
@@ -149,7 +154,8 @@ def test_config_fits_together(path, monkeypatch):
     counts = loader.batch_sampler.samples_per_domain
     assert sum(counts.values()) == loader.batch_size
     assert loader.dataset.source.data_root.startswith("data/")
-    assert isinstance(MODELS.build(cfg.model), AdaINTrainer)
+    kind = ImageAutoencoder if "autoencoder" in path.stem else AdaINTrainer
+    assert isinstance(MODELS.build(cfg.model), kind)
     assert "by_epoch" not in cfg.train_cfg and cfg.val_cfg is None
 
 

@@ -86,5 +86,40 @@ def test_wrong_sizes(size):
 def test_checkpoint_of_something_else(tmp_path):
     path = tmp_path / "other.pth"
     torch.save(dict(state_dict={"conv1.weight": torch.ones(1)}), path)
-    with pytest.raises(ValueError, match="no weights of VGG-19"):
+    with pytest.raises(ValueError, match="no weights of an encoder with channels"):
+        load_encoder(str(path))
+
+
+# Other layouts
+
+
+def test_a_smaller_network_of_the_same_form():
+    channels = (4, None, 6, 8, None, 10)
+    encoder, decoder = VGGEncoder(channels), VGGDecoder(channels)
+    outputs = encoder(torch.rand(2, 3, 16, 8))
+    shapes = [(2, 4, 16, 8), (2, 6, 8, 4), (2, 10, 4, 2)]
+    assert [tuple(f.shape) for f in outputs] == shapes
+    assert all((f >= 0).all() for f in outputs)  # after the activation
+    assert decoder(outputs[-1]).shape == (2, 3, 16, 8)
+    assert encoder.stride == 4 and VGGEncoder().stride == 8
+    assert VGGEncoder().taps == [1, 6, 11, 20]
+    with pytest.raises(ValueError, match="multiples of 4"):
+        encoder(torch.rand(1, 3, 6, 8))
+
+
+@pytest.mark.parametrize(
+    "channels", [(), (None, 4), (4, None), (4, None, None, 8), (4, -1), (4, 2.5)]
+)
+def test_wrong_layouts(channels):
+    with pytest.raises(ValueError, match="channels must be the output channels"):
+        VGGEncoder(channels)
+
+
+def test_checkpoint_of_another_layout(tmp_path):
+    path = tmp_path / "other.pth"
+    torch.save(VGGEncoder((4, None, 6)).state_dict(), path)
+    assert load_encoder(str(path), (4, None, 6)).stride == 2
+    with pytest.raises(ValueError, match="does not have channels=.4, None, 8."):
+        load_encoder(str(path), (4, None, 8))
+    with pytest.raises(ValueError, match="no weights .* ImageAutoencoder"):
         load_encoder(str(path))
