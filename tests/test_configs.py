@@ -1,5 +1,6 @@
 """Every runnable config: it parses, fits together, and makes a model."""
 
+import math
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -7,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MessageHub
+from mmengine.optim import build_optim_wrapper
 from mmpose.registry import DATASETS, MODELS
 
-from mmpose_da.structures import joint_definition, joint_mapping
+from mmpose_da.structures import GROUPS, joint_definition, joint_mapping
 
 FOLDER = Path(__file__).parents[1] / "configs"
 CONFIGS = sorted((FOLDER / "da").glob("*.py"))
@@ -29,7 +32,7 @@ LEVELS = {
 EMBEDDED = {
     *("joint", "ssda-5", "style", "info-max"),
     *(f"mean-teacher-style-{level}" for level in ("adversarial", "info-max")),
-    *("parts", "parts-mean-teacher"),
+    *("parts", "parts-mean-teacher", "regda"),
 }
 #: The pairs with a synthetic source, and the joints that both domains have.
 SYNTHETIC = dict(
@@ -40,6 +43,8 @@ SYNTHETIC = dict(
     synthanimal2tigdog=18,
     synthanimal2animalpose=14,
 )
+#: Those of them with RegDA, which is one of people and hands.
+REGDA = ("surreal2lsp", "surreal2h36m", "rhd2h3d", "rhd2freihand")
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +87,8 @@ def test_every_row_is_there():
     for pair in SYNTHETIC:
         assert {f"{pair}_res101_{row}" for row in ("source-only", "oracle")} <= names
         assert f"{pair}_res101_mla" in names
+    for pair in REGDA:
+        assert f"{pair}_res101_regda" in names
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -101,7 +108,7 @@ def test_config_fits_together(path):
     assert set(cfg.val_evaluator.joints) <= set(joints["keypoint_name2id"])
     assert cfg.val_dataloader.dataset.pipeline == cfg.val_pipeline
     assert cfg.test_evaluator == cfg.val_evaluator
-    if "heatmap_size" in cfg.codec:
+    if cfg.model.head.get("loss", {}).get("type") == "KeypointMSELoss":
         height, width = cfg.codec.heatmap_size
         assert cfg.model.head.loss.loss_weight == height * width
     assert cfg.default_hooks.checkpoint.save_best is None
@@ -184,6 +191,65 @@ def test_rotation_is_that_of_the_paper(pair, row):
     assert transform.rotate_factor == (180 if pair.startswith("rhd") else 60)
 
 
+@pytest.mark.parametrize("pair", REGDA)
+def test_regda_is_trained_as_published(pair):
+    """SGD, 0.1 for the regressors and 0.01 for the features, decaying slowly."""
+    folder = CONFIGS[0].parent
+    source = read(folder / f"{pair}_res101_source-only.py")
+    cfg = read(folder / f"{pair}_res101_regda.py")
+    end = source.train_cfg.max_iters
+    assert cfg.load_from == f"work_dirs/{pair}_res101_source-only/iter_{end}.pth"
+    assert cfg.train_cfg.max_iters == (5000 if pair == "surreal2h36m" else 15000)
+    assert set(cfg.train_dataloader.batch_sampler.samples_per_domain.values()) == {32}
+    assert cfg.model.statistics == "domain"
+    model = MODELS.build(
+        cfg.model | dict(backbone=dict(cfg.model.backbone, init_cfg=None))
+    )
+    # Its gradient layer after 1,000 iterations.
+    regda, hub = model.adaptations["regda"], MessageHub.get_current_instance()
+    hub.update_info("max_iters", cfg.train_cfg.max_iters)
+    hub.update_info("iter", 1000)
+    assert regda.ramped(regda.gradient) == pytest.approx(0.1 * math.tanh(0.5))
+    assert regda.margin == 4 and regda.weight == 1
+
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    rates = {
+        id(p): group["lr"] for group in wrapper.param_groups for p in group["params"]
+    }
+    for name, parameter in model.named_parameters():
+        is_feature = name.startswith(("backbone.", "head.deconv_layers."))
+        expected = 0.01 if is_feature else 0.1
+        assert rates[id(parameter)] == pytest.approx(expected), name
+    optimizer = wrapper.optimizer
+    assert isinstance(optimizer, torch.optim.SGD)
+    [settings] = {
+        (group["momentum"], group["weight_decay"], group["nesterov"])
+        for group in optimizer.param_groups
+    }
+    assert settings == (0.9, 1e-4, True)
+    [schedule] = cfg.param_scheduler
+    assert (schedule.type, schedule.gamma, schedule.power) == (
+        *("InverseDecayLR", 1e-4, 0.75),
+    )
+
+
+@pytest.mark.parametrize("pair", ["coco2mpii_res50", "studio2street_res18"])
+def test_uniframe_is_that_of_its_code(pair):
+    cfg = read(CONFIGS[0].parent / f"{pair}_uniframe.py")
+    style, source, teacher = cfg.model.adaptations.values()
+    assert cfg.model.statistics == "domain" and cfg.model.test_cfg.network == "teacher"
+    assert style.share == style.teacher_share == 0.5
+    assert source.view == teacher.student_view == teacher.teacher_view
+    view = source.view
+    assert (view.rotation, view.shear, view.scale) == (60, 30, (0.6, 1.3))
+    assert view.brightness == view.contrast == view.saturation == 0.25
+    assert "blur" not in view and "flip_prob" not in view
+    assert (teacher.gamma, teacher.share, teacher.share_of) == (0, 0.5, "all")
+    assert teacher.momentum == (0.98 if "studio" in pair else 0.999)
+    assert teacher.weight == 2
+    assert teacher.occlusion.threshold == 0.9
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_keypoint_features_of_ihta_are_fine(path):
     """A position is at most 8 px of the network's input."""
@@ -237,10 +303,9 @@ def test_rows_with_part_labels_differ_in_the_crops_of_the_target_alone():
         assert dataset.target.pop("labels") == "parts"
         assert dataset.target.pop("part_crops").aspect_ratio == 1
         assert (dataset.source, dataset.target) == (base_dataset.source, base.target)
-        *steps, affine, target, pack = dataset.pipeline
-        show = steps.pop()
-        assert show.type == "RandomPartCrop"
-        assert [*steps, affine, target, pack] == base_dataset.pipeline
+        *steps, mark, target, pack = dataset.pipeline
+        assert mark == dict(type="MarkPartCrops", use_udp=steps[-1].use_udp)
+        assert [*steps, target, pack] == base_dataset.pipeline
         added = set(cfg.model.adaptations) - set(base.model.get("adaptations", {}))
         assert added == {"parts"}
 
@@ -250,7 +315,7 @@ def test_model_is_built_with_what_its_adaptations_need(path):
     cfg = read(path)
     model = MODELS.build(cfg.model)
     domains = domains_of(cfg)
-    domains |= {"target"} if domains - {"source"} else set()
+    domains |= {name for name, group in GROUPS.items() if domains & {*group}}
     for adaptation in model.adaptations.values():
         assert set(adaptation.needs) <= domains
     assert set(model.adaptations) == set(cfg.model.get("adaptations", {}))

@@ -27,6 +27,7 @@ from mmpose_da.models.losses import (
     IHTALoss,
     InfoMaxLoss,
     ISALoss,
+    KeypointKLLoss,
     MMDLoss,
     pose_similarity,
 )
@@ -79,6 +80,9 @@ FOCAL = adversarial(
     "GlobalDomainDiscriminator", loss=dict(type="AdversarialLoss", mode="focal")
 )
 TEACHER = dict(type="MeanTeacher", student_view=STRONG_VIEW, share=0.5)
+AVERAGED = dict(
+    TEACHER, teacher_view=STRONG_VIEW, teacher_views=2, share_of="all", gamma=0
+)
 WARPED = dict(TEACHER, pseudo_heatmaps="warped", occlusion=dict(prob=0.5))
 SHIFT = dict(
     cafa=dict(type="CAFA"),
@@ -112,6 +116,9 @@ METHODS = dict(
     colors=dict(style=style("ColorStatisticsStyle"), mean_teacher=WARPED),
     adain=dict(style=style("AdaINStyle", encoder=None), mean_teacher=WARPED),
     dfa=dict(dfa=dict(type="DomainFeatureAlignment"), mean_teacher=TEACHER),
+    uniframe=dict(
+        source_view=dict(type="LabeledViews", view=STRONG_VIEW), mean_teacher=AVERAGED
+    ),
 )
 
 
@@ -179,6 +186,7 @@ def test_the_methods_have_all_that_is_registered():
         *("AdaINTrainer", "MarginalHeatmapHead", "MarginalKLLoss"),
         *("EFASNet", "FeatureFusion", "DUC", "DUCHead"),
         *("LocationFreeHead", "LocationLoss", "PartClassification", "PartLoss"),
+        *("LogitHeatmapHead", "KeypointKLLoss", "RegDA"),
     }
     assert registered - used == others
 
@@ -202,6 +210,7 @@ LOSSES = dict(
     bce=(AdversarialLoss(), normal(5, 1), normal(4, 1)),
     least_squares=(AdversarialLoss("least_squares"), normal(5, 1), normal(4, 1)),
     focal=(AdversarialLoss("focal"), normal(5, 1), normal(4, 1)),
+    keypoint_kl=(KeypointKLLoss(), MAPS, uniform(3, 4, 8, 6), uniform(3, 4)),
     consistency=(ConsistencyLoss(), MAPS, MAPS, uniform(3, 4)),
     entropy=(EntropyLoss(), MAPS),
     info_max=(InfoMaxLoss(), MAPS),

@@ -18,7 +18,7 @@ from tiny_domains import (
     write_coco,
     write_mpii,
 )
-from tiny_model import batch, build
+from tiny_model import REGDA_HEAD, batch, build
 from tiny_run import LIMBS, UDA, run_config
 from torch import distributed
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -47,6 +47,7 @@ JOINED = dict(
     isa_feature=dict(type="ISA", compare="feature"),
     mean_teacher=dict(type="MeanTeacher"),
     dfa=dict(type="DomainFeatureAlignment"),
+    regda=dict(type="RegDA"),
 )
 #: Each rank computes the loss of its own images, as the docstrings say.
 OF_EACH_RANK = dict(
@@ -69,7 +70,12 @@ STYLE = dict(type="StyleTransfer", style=dict(type="ColorStatisticsStyle"), shar
 
 def make(adaptations):
     torch.manual_seed(0)
-    model = build(joints="MpiiDataset", adaptations=adaptations)
+    of_regda = any(cfg["type"] == "RegDA" for cfg in adaptations.values())
+    model = build(
+        joints="MpiiDataset",
+        head=REGDA_HEAD if of_regda else None,
+        adaptations=adaptations,
+    )
     with torch.no_grad():
         for parameter in model.head.parameters():
             if parameter.dim() > 1:
@@ -176,8 +182,10 @@ def run_rank(rank, folder, port):
         results["gradients"][name] = gradients(model, half_batch(rank))
     methods = {name: cfg for name, cfg in METHODS.items() if cfg} | dict(style=STYLE)
     methods.pop("surest")  # one teacher is enough
+    regda = dict(regda=methods.pop("regda"))  # it has a head of its own
     for case, counts in LOPSIDED.items():
         results["trained"][case] = train(methods, counts[rank])
+        results["trained"][f"regda_{case}"] = train(regda, counts[rank])
     results["trained"]["pose_alone"] = train({}, LOPSIDED["no_labels"][rank])
     results["trained"]["sure_and_unsure"] = train_sure_and_unsure(rank)
     results["missing"] = missing_everywhere()
@@ -235,7 +243,13 @@ def test_gradients(ranks, name):
     assert close(together, whole) == (name in JOINED)
 
 
-@pytest.mark.parametrize("case", [*LOPSIDED, "pose_alone", "sure_and_unsure"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        *(*LOPSIDED, "pose_alone", "sure_and_unsure"),
+        *(f"regda_{case}" for case in LOPSIDED),
+    ],
+)
 def test_what_one_rank_has_not_stops_no_other(ranks, case):
     first, second = (rank["trained"][case] for rank in ranks)
     for name, parameter in first.items():

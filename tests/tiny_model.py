@@ -13,8 +13,20 @@ from mmpose_da.structures import DomainBatch
 CHANNELS = 64
 
 
-def model_config(num_keypoints: int = 16, **kwargs) -> dict:
-    """A narrow ResNet-18 with one deconvolution: 64 px images, 4 px heatmaps."""
+#: Arguments of the head of RegDA.
+REGDA_HEAD = dict(
+    type="LogitHeatmapHead",
+    conv_out_channels=(32,),
+    conv_kernel_sizes=(3,),
+    loss=dict(type="KeypointKLLoss"),
+)
+
+
+def model_config(num_keypoints: int = 16, head: dict | None = None, **kwargs) -> dict:
+    """A narrow ResNet-18 with one deconvolution: 64 px images, 4 px heatmaps.
+
+    ``head`` replaces arguments of the head.
+    """
     return dict(
         data_preprocessor=dict(
             type="PoseDataPreprocessor",
@@ -33,7 +45,8 @@ def model_config(num_keypoints: int = 16, **kwargs) -> dict:
             decoder=dict(
                 type="MSRAHeatmap", input_size=(64, 64), heatmap_size=(16, 16), sigma=2
             ),
-        ),
+        )
+        | (head or {}),
         test_cfg=dict(flip_test=True, flip_mode="heatmap", shift_heatmap=True),
         **kwargs,
     )

@@ -45,6 +45,8 @@ ADAPTIVE_KEYS = (
         "joints",
         "target_loss_weight",
         "pseudo_loss_weight",
+        "part_loss_weight",
+        "statistics",
         "checkpoint_joints",
         "frozen",
     ),

@@ -9,6 +9,7 @@ from .hooks import (
     SafeCheckpointHook,
     StyleSamplesHook,
 )
+from .inverse_decay_lr import InverseDecayLR
 from .loops import ExactEpochBasedTrainLoop, ExactIterBasedTrainLoop
 from .resume import find_checkpoint
 from .runner import ConciseLogRunner
@@ -23,6 +24,7 @@ __all__ = [
     "ExactEpochBasedTrainLoop",
     "ExactIterBasedTrainLoop",
     "IntervalVisualizationHook",
+    "InverseDecayLR",
     "LabelFreeScoresHook",
     "NonFiniteHook",
     "SafeCheckpointHook",

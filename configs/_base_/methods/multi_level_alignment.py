@@ -41,8 +41,3 @@ mean_teacher = dict(
     share=0.5,
     weight=1.0)
 ema_teacher_hook = dict(type='EMATeacherHook')
-
-# Kim et al., "A Unified Framework for Domain Adaptive Pose Estimation", ECCV 2022:
-# style transfer and a teacher, without the other levels, and with joints hidden from
-# the student.
-occlusion = dict(prob=0.05, size=(0.1, 0.2))

@@ -7,8 +7,10 @@ from .feature_alignment import FeatureAlignment
 from .ihta import IHTA
 from .information_maximization import InformationMaximization
 from .isa import ISA
+from .labeled_views import LabeledViews
 from .mean_teacher import MeanTeacher
 from .part_classification import PartClassification
+from .regda import RegDA
 from .style_transfer import StyleTransfer
 
 __all__ = [
@@ -21,8 +23,10 @@ __all__ = [
     "EntropyMinimization",
     "FeatureAlignment",
     "InformationMaximization",
+    "LabeledViews",
     "MeanTeacher",
     "PartClassification",
     "RampUp",
+    "RegDA",
     "StyleTransfer",
 ]

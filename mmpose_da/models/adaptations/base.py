@@ -36,9 +36,9 @@ class Adaptation(BaseModule):
             to ``'head'``.
         rampup (dict, optional): Raises the argument named by :attr:`ramps` from 0 to
             its value, from iteration ``begin`` (default: 0) to iteration ``end``
-            (default: the last one of the run), along a ``curve``: ``'linear'`` or
-            ``'sigmoid'`` (2 / (1 + exp(-10 p)) - 1, Ganin and Lempitsky, 2015, Sec. 4).
-            Defaults to None: no ramp.
+            (default: the last one of the run; a float is a share of the run), along a
+            ``curve``: ``'linear'`` or ``'sigmoid'`` (2 / (1 + exp(-10 p)) - 1, Ganin
+            and Lempitsky, 2015, Sec. 4). Defaults to None: no ramp.
     """
 
     #: The domains that the batches of all ranks together must contain.
@@ -164,9 +164,14 @@ class RampUp:
     }
 
     def __init__(
-        self, end: int | None = None, begin: int = 0, curve: str = "linear"
+        self, end: float | None = None, begin: int = 0, curve: str = "linear"
     ) -> None:
-        if begin < 0 or (end is not None and end <= begin):
+        if isinstance(end, float) and not 0 < end <= 1:
+            raise ValueError(
+                f"rampup end={end} is a share of the run, which must be in (0, 1]; an "
+                "iteration is an int"
+            )
+        if begin < 0 or (isinstance(end, int) and end <= begin):
             raise ValueError(f"rampup needs 0 <= begin < end, not {begin} and {end}")
         if curve not in self.CURVES:
             raise ValueError(
@@ -175,11 +180,14 @@ class RampUp:
         self.begin, self.end, self.curve = begin, end, curve
 
     def __call__(self, iteration: int, max_iters: int | None = None) -> float:
-        end = max_iters if self.end is None else self.end
-        if end is None:
-            raise ValueError(
-                "rampup without an `end` takes the number of iterations from the "
-                "Runner, but there is no Runner"
-            )
+        end = self.end
+        if end is None or isinstance(end, float):
+            if max_iters is None:
+                raise ValueError(
+                    "rampup without an `end`, or with a share of the run as its `end`, "
+                    "takes the number of iterations from the Runner, but there is no "
+                    "Runner"
+                )
+            end = max_iters * (1 if end is None else end)
         progress = (iteration - self.begin) / max(end - self.begin, 1)
         return self.CURVES[self.curve](min(max(progress, 0.0), 1.0))

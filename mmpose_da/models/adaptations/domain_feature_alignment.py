@@ -4,9 +4,9 @@ from typing import Any
 
 from mmpose.models.heads import BaseHead
 from mmpose.registry import MODELS
-from torch.func import functional_call
 
 from ...structures import DomainBatch, concat_trees, map_tensors
+from ..layers import constant_call
 from ..layers.numerics import empty_sum
 from .base import Adaptation
 
@@ -57,13 +57,11 @@ class DomainFeatureAlignment(Adaptation):
 
     def _frozen_pass(self, head: BaseHead, feats: Any) -> Any:
         """Run the head without an effect on its parameters and statistics."""
-        state = {name: p.detach() for name, p in head.named_parameters()}
-        state.update({name: b.clone() for name, b in head.named_buffers()})
         modes = {module: module.training for module in head.modules()}
         if self.statistics == "running":
             head.eval()
         try:
-            return functional_call(head, state, (feats,))
+            return constant_call(head, feats)
         finally:
             for module, training in modes.items():
                 module.training = training

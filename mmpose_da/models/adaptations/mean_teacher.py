@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from mmengine.model import MomentumAnnealingEMA
+from mmengine.model import ExponentialMovingAverage, MomentumAnnealingEMA
 from mmpose.registry import MODELS
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -21,6 +21,7 @@ from ...structures import (
 from ..layers import (
     KeypointOcclusion,
     Pixels,
+    View,
     swap_joints,
     warp_heatmaps,
     warp_points,
@@ -59,11 +60,15 @@ class MeanTeacher(Adaptation):
             ``dict(type='RandomView')``, the crop itself.
         teacher_view (dict, optional): The same for the teacher's. Defaults to
             ``dict(type='RandomView')``.
+        teacher_views (int): Number of views of each image that the teacher sees. The
+            heatmaps of several are carried back to the crop and averaged, which needs a
+            head with heatmaps. Defaults to 1.
         momentum (float): EMA decay after warm-up. MMEngine's averages call 1 minus
             this value their momentum. Defaults to 0.999.
         gamma (int): Warm-up: the student's share in an update is
             gamma / (gamma + steps) while this exceeds 1 - ``momentum``, so that the
-            initial weights are soon forgotten. Defaults to 1.
+            initial weights are soon forgotten. 0: no warm-up, a constant decay.
+            Defaults to 1.
         statistics (str): Source of the teacher's batch-norm statistics; the papers do
             not specify it. ``'own'``: it normalizes with the statistics of its batch,
             and its running statistics, used in deployment, are those of the target
@@ -79,8 +84,14 @@ class MeanTeacher(Adaptation):
         threshold (float): Minimum confidence of a joint that is taught. Defaults to 0.
         share (float): Each joint is taught in this share of the images of a batch,
             those with the highest confidence. Defaults to 1.0.
+        share_of (str): ``'joint'``: the share is that of each joint, so all joints are
+            taught equally often. ``'all'``: it is that of all joints of all images
+            together, so a joint of which the teacher is seldom sure is seldom taught,
+            as in the code of Kim et al. Defaults to ``'joint'``.
         occlusion (dict, optional): Arguments of :class:`KeypointOcclusion`, which hides
-            some of the taught joints from the student. Defaults to None.
+            some joints from the student: those that are taught, or, with its
+            ``threshold``, those inside the view of which the teacher is so sure.
+            Defaults to None.
         loss (dict, optional): For heads with heatmaps, config of the loss of heatmaps,
             pseudo heatmaps, and weights. Other heads use their own loss. Defaults to
             ``dict(type='ConsistencyLoss')``.
@@ -88,13 +99,14 @@ class MeanTeacher(Adaptation):
 
     needs = (TARGET_UNLABELED,)
 
-    average: MomentumAnnealingEMA
+    average: ExponentialMovingAverage
     stride: Tensor
 
     def __init__(
         self,
         student_view: dict | None = None,
         teacher_view: dict | None = None,
+        teacher_views: int = 1,
         momentum: float = 0.999,
         gamma: int = 1,
         statistics: str = "own",
@@ -102,6 +114,7 @@ class MeanTeacher(Adaptation):
         sigma: float = 2.0,
         threshold: float = 0.0,
         share: float = 1.0,
+        share_of: str = "joint",
         occlusion: dict | None = None,
         loss: dict | None = None,
         **kwargs: Any,
@@ -120,6 +133,12 @@ class MeanTeacher(Adaptation):
             )
         if not 0 < share <= 1:
             raise ValueError(f"share must be in (0, 1], but is {share}")
+        if share_of not in ("joint", "all"):
+            raise ValueError(f"share_of='{share_of}' is neither 'joint' nor 'all'")
+        if teacher_views < 1:
+            raise ValueError(f"teacher_views must be positive, but is {teacher_views}")
+        if gamma < 0:
+            raise ValueError(f"gamma must not be negative, but is {gamma}")
         if self.metainfo is None:
             raise ValueError(
                 "MeanTeacher needs to know left and right joints: set `joints` of the "
@@ -128,23 +147,25 @@ class MeanTeacher(Adaptation):
         self.flip_indices: Sequence[int] = self.metainfo["flip_indices"]
         self.student_view = MODELS.build(student_view or dict(type="RandomView"))
         self.teacher_view = MODELS.build(teacher_view or dict(type="RandomView"))
+        self.teacher_views = teacher_views
         self.momentum, self.gamma = momentum, gamma
         self.statistics = statistics
         self.pseudo_heatmaps, self.sigma = pseudo_heatmaps, sigma
-        self.reads = (
-            ("points", "heatmaps") if pseudo_heatmaps == "warped" else ("points",)
-        )
-        self.threshold, self.share = threshold, share
+        needs_maps = pseudo_heatmaps == "warped" or teacher_views > 1
+        self.reads = ("points", "heatmaps") if needs_maps else ("points",)
+        self.threshold, self.share, self.share_of = threshold, share, share_of
         self.occlusion = None if occlusion is None else KeypointOcclusion(**occlusion)
         self.loss_module = MODELS.build(loss or dict(type="ConsistencyLoss"))
 
     def bind(self, estimator: DomainAdaptiveTopdown) -> None:
         assert estimator.head_outputs is not None  # the estimator checks `reads`
-        self.average = MomentumAnnealingEMA(
-            estimator.student,
-            momentum=1 - self.momentum,
-            gamma=self.gamma,
-            update_buffers=self.statistics != "student",
+        common = dict(
+            momentum=1 - self.momentum, update_buffers=self.statistics != "student"
+        )
+        self.average = (
+            MomentumAnnealingEMA(estimator.student, gamma=self.gamma, **common)
+            if self.gamma
+            else ExponentialMovingAverage(estimator.student, **common)
         )
         self.teacher.test_cfg = estimator.test_cfg  # the same, not a copy
         self.pixels = Pixels(estimator.data_preprocessor)
@@ -195,10 +216,7 @@ class MeanTeacher(Adaptation):
         crops = batch.images[start:]
         seen = crops if batch.teacher_images is None else batch.teacher_images
         student = self.student_view(self.pixels.to_rgb(crops))
-        teacher = self.teacher_view(self.pixels.to_rgb(seen))
-        found = self.teacher(self.pixels.from_rgb(teacher.images))
-        found = map_tensors(promote, found)
-
+        teacher, found = self._ask_teacher(self.pixels.to_rgb(seen))
         points, confidence = self.outputs.points(found)
         matrices, flipped = teacher.to(student)
         matrices = self._between_grids(matrices)
@@ -215,7 +233,9 @@ class MeanTeacher(Adaptation):
 
         images = student.images
         if self.occlusion is not None:
-            images = self.occlusion(images, points[..., :2] * self.stride, taught)
+            sure = self.occlusion.threshold
+            hidable = taught if sure is None else inside & (confidence >= sure)
+            images = self.occlusion(images, points[..., :2] * self.stride, hidable)
         images = self.pixels.from_rgb(images).to(crops.dtype)
         batch.images = torch.cat([batch.images[:start], images])
         batch.data_samples = [
@@ -243,6 +263,27 @@ class MeanTeacher(Adaptation):
             confidence=pseudo.confidence.mean(),
         )
 
+    def _ask_teacher(self, crops: Tensor) -> tuple[View, Any]:
+        """Return the teacher's view of RGB crops, and its output for this view.
+
+        Several views count as one, the crops themselves, with the mean of the heatmaps.
+        """
+        total: Tensor | float = 0.0
+        for _ in range(self.teacher_views):
+            view = self.teacher_view(crops)
+            found = self.teacher(self.pixels.from_rgb(view.images))
+            found = map_tensors(promote, found)
+            if self.teacher_views == 1:
+                return view, found
+            matrices = self._between_grids(torch.linalg.inv(view.matrices))
+            total = total + warp_heatmaps(
+                self.outputs.maps(found)["xy"],
+                matrices,
+                view.flipped,
+                self.flip_indices,
+            )
+        return View.of(crops), total / self.teacher_views
+
     def _between_grids(self, matrices: Tensor) -> Tensor:
         """Convert matrices between image pixels to matrices between grid units."""
         stride = torch.cat([self.stride, self.stride.new_ones(1)])
@@ -250,8 +291,9 @@ class MeanTeacher(Adaptation):
 
     def _is_sure(self, confidence: Tensor) -> Tensor:
         """Return which joints (B, K) are confident enough, in value and in rank."""
-        count = math.ceil(self.share * len(confidence))
-        lowest = confidence.topk(count, dim=0).values[-1]
+        ranked = confidence.flatten()[:, None] if self.share_of == "all" else confidence
+        count = math.ceil(self.share * len(ranked))
+        lowest = ranked.topk(count, dim=0).values[-1]
         return (confidence >= lowest) & (confidence >= self.threshold)
 
 

@@ -2,6 +2,7 @@ from .domain_discriminator import GlobalDomainDiscriminator, LocalDomainDiscrimi
 from .duc_head import DUCHead
 from .head_outputs import HeadOutputs, head_outputs
 from .location_free_head import LocationFreeHead, PartMaps
+from .logit_heatmap_head import LogitHeatmapHead
 from .marginal_heatmap_head import MarginalHeatmapHead
 from .topology_head import TopologyHead
 
@@ -11,6 +12,7 @@ __all__ = [
     "HeadOutputs",
     "LocalDomainDiscriminator",
     "LocationFreeHead",
+    "LogitHeatmapHead",
     "MarginalHeatmapHead",
     "PartMaps",
     "TopologyHead",

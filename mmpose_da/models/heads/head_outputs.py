@@ -30,6 +30,7 @@ from ..layers import (
     spatial_softmax,
 )
 from .location_free_head import LocationFreeHead, map_peaks
+from .logit_heatmap_head import LogitHeatmapHead
 from .marginal_heatmap_head import MarginalHeatmapHead, by_plane, stages_of
 
 
@@ -148,6 +149,28 @@ class HeatmapOutputs(HeadOutputs):
         if target is None:
             target = gaussian_heatmaps(pseudo.points, stages[-1].shape[2:], sigma)
         return sum(loss(stage, target, pseudo.weights) for stage in stages)
+
+
+class LogitOutputs(HeatmapOutputs):
+    """Logits of a :class:`LogitHeatmapHead`.
+
+    Points and confidence are read from the heatmaps that the head decodes. It is taught
+    by its own loss.
+    """
+
+    gives = frozenset({"points", "maps"})
+
+    def points(self, outputs: Tensor | list[Tensor]) -> tuple[Tensor, Tensor]:
+        return heatmap_peaks(self.head.heatmaps(self._stages(outputs)[-1]))
+
+    def pseudo_loss(
+        self,
+        outputs: Tensor | list[Tensor],
+        pseudo: Pseudo,
+        sigma: float,
+        loss: nn.Module,
+    ) -> Tensor:
+        return super().pseudo_loss(outputs, pseudo, sigma, self.head.loss_module)
 
 
 class SimCCOutputs(HeadOutputs):
@@ -380,6 +403,7 @@ class LocationOutputs(HeadOutputs):
 KINDS: tuple[tuple[type | tuple[type, ...], type[HeadOutputs]], ...] = (
     (MarginalHeatmapHead, MarginalOutputs),
     (LocationFreeHead, LocationOutputs),
+    (LogitHeatmapHead, LogitOutputs),
     (DSNTHead, DSNTOutputs),
     (IntegralRegressionHead, IntegralOutputs),
     (RLEHead, RLEOutputs),

@@ -1,9 +1,10 @@
+from .constants import constant_call, constant_running_statistics
 from .duc import DUC
 from .feature_aggregation_selection import (
     FeatureAggregationSelection,
     GroupSelection,
 )
-from .gradient_reversal import gradient_reversal
+from .gradient_reversal import gradient_reversal, scale_gradient
 from .heatmaps import gaussian_heatmaps, heatmap_peaks
 from .keypoint_features import keypoint_confidence, keypoint_features
 from .keypoint_occlusion import KeypointOcclusion
@@ -56,6 +57,8 @@ __all__ = [
     "View",
     "affine_matrices",
     "cell_centers",
+    "constant_call",
+    "constant_running_statistics",
     "cosine_maps",
     "flip_marginals",
     "gaussian_heatmaps",
@@ -69,6 +72,7 @@ __all__ = [
     "sine_positions",
     "pool_parts",
     "region_masks",
+    "scale_gradient",
     "skeleton_adjacency",
     "soft_argmax",
     "spatial_softmax",

@@ -4,15 +4,28 @@ import torch
 from torch import Tensor
 
 
-class _GradientReversal(torch.autograd.Function):
+class _GradientScale(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, coefficient: float) -> Tensor:
-        ctx.coefficient = coefficient
+    def forward(ctx: Any, x: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
         return x.view_as(x)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return grad * -ctx.coefficient, None
+        return grad * ctx.factor, None
+
+
+def scale_gradient(x: Tensor, factor: float) -> Tensor:
+    """Return ``x`` unchanged; its gradient is multiplied by ``factor``.
+
+    Args:
+        x (Tensor): Any shape.
+        factor (float): Any number; 0 stops the gradient.
+
+    Returns:
+        Tensor: The values of ``x``, in the same shape.
+    """
+    return _GradientScale.apply(x, factor)
 
 
 def gradient_reversal(x: Tensor, coefficient: float = 1.0) -> Tensor:
@@ -30,4 +43,4 @@ def gradient_reversal(x: Tensor, coefficient: float = 1.0) -> Tensor:
     """
     if coefficient < 0:
         raise ValueError(f"coefficient must not be negative, got {coefficient}")
-    return _GradientReversal.apply(x, coefficient)
+    return scale_gradient(x, -coefficient)

@@ -32,6 +32,13 @@ class View:
     matrices: Tensor
     flipped: Tensor
 
+    @classmethod
+    def of(cls, crops: Tensor) -> View:
+        """Return the view that shows crops (B, 3, H, W) as they are."""
+        matrices = torch.eye(3, device=crops.device).repeat(len(crops), 1, 1)
+        flipped = torch.zeros(len(crops), dtype=torch.bool, device=crops.device)
+        return cls(crops, matrices, flipped)
+
     def to(self, other: View) -> tuple[Tensor, Tensor]:
         """Return the transform from this view to another view of the same crops.
 
@@ -117,13 +124,15 @@ class RandomView(nn.Module):
                 sigma = max(torch.empty(()).uniform_(*self.blur).item(), 1e-3)
                 images = gaussian_blur(images, 2 * math.ceil(2 * sigma) + 1, sigma)
             matrices, flipped = self._geometry(crops)
-            if self._moves():
+            if self.moves:
                 images = warp(images, matrices)
             if self.noise:
                 images = images + self.noise * torch.randn_like(images)
         return View(images.clamp(0, 1), matrices, flipped)
 
-    def _moves(self) -> bool:
+    @property
+    def moves(self) -> bool:
+        """Whether it changes the geometry, and not colors and sharpness alone."""
         still = (0, (1, 1), 0, 0, 0)
         return still != (
             *(self.rotation, self.scale, self.shear),

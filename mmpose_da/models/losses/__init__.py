@@ -4,6 +4,7 @@ from .entropy_loss import EntropyLoss
 from .ihta_loss import IHTALoss, pose_similarity
 from .info_max_loss import InfoMaxLoss
 from .isa_loss import ISALoss
+from .keypoint_kl_loss import KeypointKLLoss
 from .location_loss import LocationLoss
 from .marginal_kl_loss import MarginalKLLoss
 from .mmd_loss import MMDLoss, mean_squared_distance
@@ -16,6 +17,7 @@ __all__ = [
     "IHTALoss",
     "ISALoss",
     "InfoMaxLoss",
+    "KeypointKLLoss",
     "LocationLoss",
     "MMDLoss",
     "MarginalKLLoss",

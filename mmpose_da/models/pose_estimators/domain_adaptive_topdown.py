@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from operator import itemgetter
 from typing import Any, cast
 
+import torch
 from mmengine.logging import print_log
 from mmpose.models import TopdownPoseEstimator
 from mmpose.models.heads import BaseHead
@@ -18,6 +20,7 @@ from ...structures import (
     TARGET_PSEUDO,
     TARGET_UNLABELED,
     DomainBatch,
+    concat_trees,
     has_part_labels,
     joint_definition,
     joint_mapping,
@@ -28,6 +31,7 @@ from ...structures import (
 )
 from ..adaptations.base import Adaptation, check_factor
 from ..heads import head_outputs
+from ..layers import constant_running_statistics
 from ..layers.numerics import empty_sum, promote
 from .pose_network import PoseNetwork
 
@@ -70,6 +74,12 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             to start from, if it differs from ``joints``. The channels of the head's
             last layer are then sorted by joint name, and joints that the checkpoint
             lacks keep their initial weights. Defaults to None.
+        statistics (str): Which images the network's batch normalization takes
+            together. ``'shared'``: one pass for all images of a batch. ``'domain'``: a
+            pass for each domain, with statistics of its own; all enter the running
+            ones, which are used in deployment. ``'target'``: the same, but only those
+            of target images enter the running ones, unless there are none. Defaults to
+            ``'shared'``.
         frozen (Sequence[str]): Modules that are not trained, such as ``'backbone'`` or
             ``'head.deconv_layers'``. Their parameters get no gradient, and their
             normalization layers stay in evaluation mode. Defaults to ().
@@ -87,6 +97,7 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         pseudo_loss_weight: float = 1.0,
         part_loss_weight: float = 1.0,
         checkpoint_joints: str | dict | None = None,
+        statistics: str = "shared",
         frozen: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
@@ -103,6 +114,12 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         self.part_loss_weight = part_loss_weight
         for name in ("target_loss_weight", "pseudo_loss_weight", "part_loss_weight"):
             check_factor(name, getattr(self, name))
+        if statistics not in ("shared", "domain", "target"):
+            raise ValueError(
+                f"model.statistics='{statistics}' is none of 'shared', 'domain', "
+                "'target'"
+            )
+        self.statistics = statistics
         self.frozen = (frozen,) if isinstance(frozen, str) else tuple(frozen)
         for name in self.frozen:
             self._module("model.frozen names", name).requires_grad_(False)
@@ -211,27 +228,53 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
             adaptation.check(batch)
         for adaptation in sorted(self.adaptations.values(), key=_priority):
             adaptation.prepare(batch)
-        feats = self.student.extract_feat(batch.images)
+        feats = self._run(
+            lambda images, part: self.student.extract_feat(images), batch.images, batch
+        )
         *_, last = tensors(feats)
         pooled = last.dim() == 2
-        batch.features = {"head": last[..., None, None] if pooled else last}
-        batch.features.update(self._tapped)
+        batch.features["head"] = last[..., None, None] if pooled else last
         for adaptation in self.adaptations.values():
             adaptation.adapt(batch)
         last = batch.features["head"]
         feats = replace_last(feats, last.flatten(1) if pooled else last)
-        outputs = self._head_runner().run_head(self.head, feats, batch)
+        run_head = partial(self._head_runner().run_head, self.head)
+        outputs = self._run(run_head, feats, batch)
         batch.outputs = map_tensors(promote, outputs)
         if self.head_outputs is not None:
             batch.maps = self.head_outputs.maps(batch.outputs)
-        batch.features.update(self._tapped)  # now including the head's modules
-        self._tapped.clear()
 
         losses = self._pose_losses(feats, batch)
         for name, adaptation in self.adaptations.items():
             for term, value in adaptation(batch).items():
                 losses[f"{name}.{term}"] = value
         return losses
+
+    def _run(
+        self, run: Callable[[Any, DomainBatch], Any], inputs: Any, batch: DomainBatch
+    ) -> Any:
+        """Run a part of the network on all images, with the statistics of the config.
+
+        Tapped features of all images are added to ``batch.features``.
+        """
+        self._tapped.clear()  # of calls from elsewhere
+        domains = dict.fromkeys(batch.domains)
+        if self.statistics == "shared" or len(domains) < 2:
+            outputs = run(inputs, batch)
+            batch.features.update(self._tapped)
+            self._tapped.clear()
+            return outputs
+        outputs, tapped = [], []
+        for domain in domains:
+            kept = self.statistics == "target" and domain == SOURCE
+            with constant_running_statistics(self.student) if kept else nullcontext():
+                place = itemgetter(batch.slice(domain))
+                outputs.append(run(map_tensors(place, inputs), batch[domain]))
+            tapped.append(dict(self._tapped))
+            self._tapped.clear()
+        for name in tapped[0]:
+            batch.features[name] = torch.cat([part[name] for part in tapped])
+        return concat_trees(*outputs)
 
     def _head_runner(self) -> Adaptation:
         """Return the adaptation that runs the head, or one that does nothing else."""

@@ -30,8 +30,21 @@ def test_rampup_without_an_end_lasts_for_the_whole_run():
         rampup(0)
 
 
+def test_rampup_over_a_share_of_the_run():
+    rampup = RampUp(begin=10, end=0.5)
+    assert [rampup(i, max_iters=60) for i in (10, 15, 30, 60)] == [0, 0.25, 1, 1]
+    assert [rampup(i, max_iters=220) for i in (10, 60, 110)] == [0, 0.5, 1]
+    assert RampUp(end=1.0)(30, max_iters=60) == 0.5
+    with pytest.raises(ValueError, match="number of iterations"):
+        rampup(0)
+
+
 @pytest.mark.parametrize(
-    "kwargs", [dict(end=0), dict(begin=5, end=5), dict(end=9, curve="round")]
+    "kwargs",
+    [
+        *(dict(end=0), dict(begin=5, end=5), dict(end=9, curve="round")),
+        *(dict(end=0.0), dict(end=1.5), dict(begin=-1, end=0.5)),
+    ],
 )
 def test_impossible_rampups(kwargs):
     with pytest.raises(ValueError, match="rampup"):

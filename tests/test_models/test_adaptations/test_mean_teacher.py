@@ -107,6 +107,18 @@ def test_teacher_is_the_average_by_hand_bit_by_bit(statistics, gamma):
     assert moved.max() > 1e-3
 
 
+def test_without_a_warm_up_the_decay_is_constant():
+    model, teacher = make_model(momentum=0.9, gamma=0)
+    bias = model.head.final_layer.bias
+    expected = bias.detach().clone()
+    for _ in range(5):
+        with torch.no_grad():
+            bias.add_(1.0)
+        EMATeacherHook().update(model)
+        expected.lerp_(bias.detach(), 0.1)
+    torch.testing.assert_close(teacher.teacher.head.final_layer.bias, expected)
+
+
 def test_own_statistics_are_those_of_the_images_that_the_teacher_sees():
     model, teacher = make_model(student_view=None)
     norm, images = teacher.teacher.backbone.bn1, []
@@ -203,6 +215,7 @@ def test_joints_that_are_taught_are_hidden_where_the_student_sees_them():
         given.update(points=points, candidates=candidates)
         return images
 
+    occlusion.threshold = None
     teacher.occlusion = occlusion
     place = torch.tensor([[20.0, 36.0]]).expand(3, 2)
     batch = spotted(teacher, Spots(first=6), place, place)
@@ -213,12 +226,81 @@ def test_joints_that_are_taught_are_hidden_where_the_student_sees_them():
     torch.testing.assert_close(found, place.expand(2, 3, 2), atol=0.5, rtol=0)
 
 
+def test_only_joints_of_which_the_teacher_is_sure_are_hidden():
+    _, teacher = make_model(
+        student_view=None, occlusion=dict(prob=0.5, per="image", threshold=0.9)
+    )
+    given = []
+    teacher.occlusion.__class__ = type(
+        "Watched",
+        (type(teacher.occlusion),),
+        dict(__call__=lambda self, images, _, sure: given.append(sure) or images),
+    )
+    place = torch.tensor([[20.0, 36.0]]).expand(3, 2)
+    for height, count in ((0.85, 0), (0.95, 3)):
+        batch = spotted(teacher, Spots(first=6, height=height), place)
+        teacher.prepare(batch)
+        assert given.pop().sum() == count
+        assert batch.pseudo.weights.sum() > 3  # more are taught
+
+
 def test_share_takes_the_surest_images_of_each_joint():
     model, teacher = make_model(share=0.5)
     # The second joint is found less surely than the first one in every image.
     confidence = torch.tensor([[0.9, 0.01], [0.5, 0.08], [0.6, 0.07], [0.8, 0.02]])
     expected = [[1, 0], [0, 1], [0, 1], [1, 0]]
     assert teacher._is_sure(confidence).int().tolist() == expected
+
+
+def test_share_of_all_joints_takes_the_surest_whatever_the_joint():
+    model, teacher = make_model(share=0.5, share_of="all")
+    confidence = torch.tensor([[0.9, 0.01], [0.5, 0.08], [0.6, 0.07], [0.8, 0.02]])
+    expected = [[1, 0]] * 4
+    assert teacher._is_sure(confidence).int().tolist() == expected
+    # As the quantile of Kim et al.: more than the k-th smallest, k = int(share n).
+    torch.manual_seed(0)
+    confidence = torch.rand(5, 3)
+    smallest = confidence.flatten().kthvalue(int(0.5 * 15)).values
+    assert torch.equal(teacher._is_sure(confidence), confidence > smallest)
+
+
+def test_several_views_of_the_teacher_are_averaged_in_the_crop():
+    torch.manual_seed(0)
+    strong = dict(type="RandomView", rotation=40, translation=0.1, flip_prob=0.5)
+    model, teacher = make_model(
+        student_view=None, teacher_view=strong, teacher_views=5, threshold=0.3
+    )
+    points = 24 + 16 * torch.rand(4, 3, 2)
+    seen = []
+
+    class Watched(Spots):
+        def forward(self, images):
+            seen.append(images)
+            return super().forward(images)
+
+    batch = spotted(teacher, Watched(first=6), *points)
+    teacher.prepare(batch)
+    assert len(seen) == 5
+    assert not any(torch.equal(seen[0], other) for other in seen[1:])
+    # The joints 6 to 8 have no counterparts of another side.
+    torch.testing.assert_close(
+        batch.pseudo.points[:, 6:9], points / 4, atol=0.4, rtol=0
+    )
+    assert batch.pseudo.weights[:, 6:9].all()
+
+
+def test_averaged_views_swap_the_joints_of_mirrored_ones():
+    mirror = dict(type="RandomView", flip_prob=1.0)
+    model, teacher = make_model(
+        student_view=None, teacher_view=mirror, teacher_views=2, threshold=0.5
+    )
+    points = torch.tensor([[20.0, 30.0], [30.0, 40.0], [44.0, 20.0]])
+    batch = spotted(teacher, Spots(first=0), points)
+    teacher.prepare(batch)
+    # What a mirrored image shows as the right leg, 0 to 2, is the left one, 5 to 3.
+    found = batch.pseudo.points[0, [5, 4, 3]]
+    torch.testing.assert_close(found, points / 4, atol=0.4, rtol=0)
+    assert batch.pseudo.weights[0].nonzero().flatten().tolist() == [3, 4, 5]
 
 
 def test_share_of_a_few_images_is_rounded_up():
@@ -304,6 +386,10 @@ def test_terms_are_finite_in_half_precision():
     [
         (dict(momentum=1.0), "momentum"),
         (dict(share=0), "share"),
+        (dict(share_of="image"), "share_of='image'"),
+        (dict(teacher_views=0), "teacher_views"),
+        (dict(gamma=-1), "gamma"),
+        (dict(occlusion=dict(per="limb")), "per='limb'"),
         (dict(statistics="none"), "statistics"),
         (dict(pseudo_heatmaps="sharp"), "sharp"),
         (dict(occlusion=dict(prob=2)), "prob"),

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmpose_da.models.layers import gradient_reversal
+from mmpose_da.models.layers import gradient_reversal, scale_gradient
 
 
 @pytest.mark.parametrize("coefficient", [0.0, 0.3, 2.0])
@@ -25,3 +25,13 @@ def test_only_what_lies_before_it_is_reversed():
 def test_wrong_arguments():
     with pytest.raises(ValueError, match="coefficient.*-1"):
         gradient_reversal(torch.ones(2), -1)
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.1, -2.0])
+def test_a_scaled_gradient(factor):
+    x = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(3, 4, dtype=torch.float64)
+    y = scale_gradient(x, factor)
+    assert torch.equal(y, x)
+    (y * weight).sum().backward()
+    torch.testing.assert_close(x.grad, factor * weight)

@@ -450,3 +450,75 @@ def test_network_that_is_not_there_is_refused(network):
     cfg["test_cfg"] = dict(network=network)
     with pytest.raises(ValueError, match=f"test_cfg.network='{network}' is not av"):
         MODELS.build(cfg)
+
+
+# Statistics of the batch normalization
+
+
+def images_and_taps(statistics, **counts):
+    torch.manual_seed(0)
+    tap = dict(type="FeatureAlignment", feature="backbone.layer1", in_channels=8)
+    model = build(
+        joints="MpiiDataset", statistics=statistics, adaptations=dict(dan=tap)
+    )
+    model.adaptations["dan"].needs = ()
+    torch.manual_seed(1)
+    images, samples = batch(**counts)
+    seen = {}
+
+    def keep(whole):
+        seen.update(whole.features, outputs=whole.outputs)
+        return {}
+
+    model.adaptations["dan"].loss = keep
+    model.loss(images, samples)
+    return model, images, seen
+
+
+@pytest.mark.parametrize("statistics", ["domain", "target"])
+def test_each_domain_has_statistics_of_its_own(statistics):
+    counts = dict(source=3, target_labeled=2, target_unlabeled=4)
+    model, images, seen = images_and_taps(statistics, **counts)
+    other, _, _ = images_and_taps(statistics, source=2)
+    norm = model.backbone.bn1
+    running, start = [], 0
+    for count in counts.values():
+        own = images[start : start + count]
+        taps = {}
+        other.backbone.layer1.register_forward_hook(
+            lambda module, args, out, taps=taps: taps.update(layer1=out)
+        )
+        feats = other.backbone(own)
+        place = slice(start, start + count)
+        for name, value in (
+            ("head", feats[-1]),
+            ("backbone.layer1", taps["layer1"]),
+            ("outputs", other.head(feats)),
+        ):
+            torch.testing.assert_close(seen[name][place], value)
+        running.append(other.backbone.conv1(own).mean(dim=(0, 2, 3)))
+        start += count
+    expected = torch.zeros_like(norm.running_mean)
+    for mean in running if statistics == "domain" else running[1:]:
+        expected = 0.9 * expected + 0.1 * mean
+    torch.testing.assert_close(norm.running_mean, expected)
+    assert norm.momentum == 0.1
+
+
+def test_shared_statistics_are_those_of_one_pass():
+    model, images, seen = images_and_taps("shared", source=3, target_unlabeled=4)
+    mean = model.backbone.conv1(images).mean(dim=(0, 2, 3))
+    torch.testing.assert_close(model.backbone.bn1.running_mean, 0.1 * mean)
+    _, _, apart = images_and_taps("domain", source=3, target_unlabeled=4)
+    assert not torch.allclose(seen["head"], apart["head"])
+
+
+def test_without_a_target_running_statistics_are_those_of_the_source():
+    model, images, _ = images_and_taps("target", source=3)
+    mean = model.backbone.conv1(images).mean(dim=(0, 2, 3))
+    torch.testing.assert_close(model.backbone.bn1.running_mean, 0.1 * mean)
+
+
+def test_unknown_statistics():
+    with pytest.raises(ValueError, match="model.statistics='own'"):
+        build(statistics="own")
