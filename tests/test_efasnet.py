@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 from killed_run import Kill, Runs
+from mmengine.model import MMDistributedDataParallel
 from mmpose.apis import inference_topdown, init_model
 from mmpose.registry import MODELS
 from tiny_model import batch, model_config
 from tiny_run import UDA, run_config
+from torch.nn.modules.batchnorm import _BatchNorm
+from two_processes import join, spawn
 
 from mmpose_da.apis import load_config, publish
 from mmpose_da.engine import EMATeacherHook
@@ -251,3 +254,46 @@ def test_a_full_size_config_trains_resumes_and_evaluates_on_coco(
     assert (tmp_path / "killed/epoch_1.pth").is_file()
     runs(tmp_path / "killed")
     assert compare(tmp_path / "through", tmp_path / "killed") == []
+
+
+def gradients(model, images, samples):
+    """Of the loss, by the name of the parameter; statistics are those of training."""
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval()
+    model.loss(images, samples)["loss_kpt"].backward()
+    return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+
+def four_people():
+    torch.manual_seed(1)
+    images, samples = batch(source=4)
+    for sample in samples:
+        sample.gt_instance_labels.keypoint_weights[:] = 1
+    return images, samples
+
+
+def run_rank(rank, folder, port):
+    join(rank, folder / "empty.py", port)
+    images, samples = four_people()
+    half = slice(2 * rank, 2 * rank + 2)
+    model = MMDistributedDataParallel(build("efasnet"))
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval()
+    losses = model(images[half], samples[half], mode="loss")
+    losses["loss_kpt"].backward()
+    found = {n: p.grad for n, p in model.module.named_parameters()}
+    torch.save(found, folder / f"{rank}.pth")
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_gradient_of_one(tmp_path):
+    (tmp_path / "empty.py").write_text("env_cfg = dict(dist_cfg=dict())\n")
+    spawn(run_rank, tmp_path)
+    expected = gradients(build("efasnet"), *four_people())
+    for rank in (0, 1):
+        found = torch.load(tmp_path / f"{rank}.pth")
+        assert found.keys() == expected.keys()
+        for name, gradient in expected.items():
+            torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-5)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from mmpose.registry import MODELS
-from tiny_model import batch, build
+from tiny_model import batch, build, mark_parts
 from torch.nn import functional as F
 
 from mmpose_da.engine import EMATeacherHook
@@ -116,6 +116,7 @@ METHODS = dict(
     colors=dict(style=style("ColorStatisticsStyle"), mean_teacher=WARPED),
     adain=dict(style=style("AdaINStyle", encoder=None), mean_teacher=WARPED),
     dfa=dict(dfa=dict(type="DomainFeatureAlignment"), mean_teacher=TEACHER),
+    parts=dict(parts=dict(type="PartClassification"), mean_teacher=TEACHER),
     uniframe=dict(
         source_view=dict(type="LabeledViews", view=STRONG_VIEW), mean_teacher=AVERAGED
     ),
@@ -145,6 +146,7 @@ def step(model, half: bool) -> tuple[dict, torch.Tensor]:
     """Terms and gradient of a training step, always on the same batch."""
     torch.manual_seed(1)
     images, samples = batch(**COUNTS)
+    mark_parts(samples)
     with autocast(half):
         losses = model.loss(images, samples)
         total, _ = model.parse_losses(losses)

@@ -18,7 +18,7 @@ from tiny_domains import (
     write_coco,
     write_mpii,
 )
-from tiny_model import REGDA_HEAD, batch, build
+from tiny_model import REGDA_HEAD, batch, build, mark_parts
 from tiny_run import LIMBS, UDA, run_config
 from torch import distributed
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -48,6 +48,7 @@ JOINED = dict(
     mean_teacher=dict(type="MeanTeacher"),
     dfa=dict(type="DomainFeatureAlignment"),
     regda=dict(type="RegDA"),
+    parts=dict(type="PartClassification"),
 )
 #: Each rank computes the loss of its own images, as the docstrings say.
 OF_EACH_RANK = dict(
@@ -97,6 +98,7 @@ def whole_batch():
     images, samples = batch(source=4, target_labeled=4, target_unlabeled=4)
     for sample in samples[:8]:
         sample.gt_fields.heatmaps = sample.gt_fields.heatmaps.double()
+    mark_parts(samples)
     return images.double(), samples
 
 
@@ -133,7 +135,9 @@ def train(adaptations, counts):
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
     for _ in range(2):
         optimizer.zero_grad()
-        total_loss(wrapped, *batch(**counts)).backward()
+        images, samples = batch(**counts)
+        mark_parts(samples)
+        total_loss(wrapped, images, samples).backward()
         optimizer.step()
         EMATeacherHook().update(model)
     return {k: p.detach() for k, p in model.named_parameters()}

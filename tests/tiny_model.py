@@ -75,6 +75,21 @@ def batch(num_keypoints: int = 16, **counts: int) -> tuple[Tensor, list]:
     return torch.randn(len(samples), 3, 64, 64), samples
 
 
+def mark_parts(samples: list) -> None:
+    """Give unlabeled target samples the labels of the halves of the image."""
+    left = [[1 / 32, 0, 0], [0, 1 / 64, 0]]
+    right = [[1 / 32, 0, -1], [0, 1 / 64, 0]]
+    for index, sample in enumerate(samples):
+        if sample.domain == "target_unlabeled":
+            joint = torch.arange(16)
+            shown = torch.stack([joint % (2 + index) == 0, joint % 3 == 0])
+            sample.gt_instance_labels = InstanceData(
+                part_labels=shown.float(),
+                part_weights=torch.ones(2, 16),
+                part_regions=torch.tensor([left, right]),
+            )
+
+
 def domain_batch(channels: int = 8, size: int = 4, **counts: int) -> DomainBatch:
     """Random images with random features and heatmaps, as an adaptation sees them."""
     images, samples = batch(**counts)
