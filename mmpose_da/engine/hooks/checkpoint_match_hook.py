@@ -62,9 +62,11 @@ def _versions(model: nn.Module) -> dict[str, int]:
 
 def _deployed(model: nn.Module) -> list[str]:
     """Return the names of the weights of the deployed network."""
-    network = getattr(model, "deployed", model)
-    backbone = next(n for n, m in model.named_modules() if m is network.backbone)
-    prefix = backbone.removesuffix("backbone")
+    prefix = ""  # of any model that deploys itself
+    if hasattr(model, "deployed"):
+        backbone = model.deployed.backbone
+        name = next(n for n, module in model.named_modules() if module is backbone)
+        prefix = name.removesuffix("backbone")
     return [
         name
         for name in _versions(model)

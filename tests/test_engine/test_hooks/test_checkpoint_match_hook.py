@@ -85,3 +85,24 @@ def test_weights_of_another_shape_are_in_the_log(tmp_path, load_from, capsys):
     load_from(tmp_path / "some.pth", True)
     printed = "".join(capsys.readouterr())
     assert "size mismatch for head.final_layer.weight" in printed
+
+
+def test_models_that_are_no_estimators(tmp_path):
+    """Such as those of styles, which start from each other."""
+    cfg = dict(type="ImageAutoencoder", channels=(4, None, 6))
+    state = MODELS.build(cfg).state_dict()
+
+    def load(state_dict):
+        torch.save(dict(state_dict=state_dict), tmp_path / "some.pth")
+        Runner(
+            model=dict(cfg),
+            default_scope="mmpose",
+            work_dir=str(tmp_path / "work"),
+            load_from=str(tmp_path / "some.pth"),
+            custom_hooks=[dict(type="CheckpointMatchHook")],
+            experiment_name=f"{tmp_path.name}_{len(state_dict)}",
+        ).load_or_resume()
+
+    load(state)
+    with pytest.raises(ValueError, match="does not match this ImageAutoencoder"):
+        load(dict())
