@@ -7,7 +7,11 @@ import shutil
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
+from scipy.io import loadmat
+from tiny_model import build
 
 from mmpose_da.rendering import STREET, STUDIO, write_domain
 
@@ -101,3 +105,71 @@ def test_own_data(site, repo):
     options = "--cfg-options train_cfg.max_iters=2 load_from=None"
     out = run(f"{row} {options}", site)
     assert "Iter(val)" not in out and "Saving checkpoint at 2 iterations" in out
+
+
+@pytest.fixture
+def pair(tmp_path, repo):
+    """A folder with a small rendered pair, and the project."""
+    for name in ("configs", "tools"):
+        (tmp_path / name).symlink_to(repo / name)
+    data = tmp_path / "data/synthetic"
+    write_domain(data / "studio", STUDIO, dict(train=4), format="coco")
+    write_domain(data / "street", STREET, dict(train=3, val=2), format="mpii")
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_peers_data(pair, repo):
+    """What the loaders of the peers read, which is written out here once more."""
+    convert, _ = blocks((repo / "docs/peers.md").read_text(), "python")
+    (pair / "peers_data.py").write_text(convert.replace("= 128, 2000", "= 128, 5"))
+    run("python peers_data.py", pair)
+    out, smpl = pair / "peers_data", (7, 4, 1, 2, 5, 8, 0, 9, 12, 15, 20, 18)
+    smpl += (13, 14, 19, 21)
+    people = json.loads((out / "surreal/test/run0.json").read_text())
+    assert len(people) == 4
+    annotations = pair / "data/synthetic/studio/annotations"
+    coco = json.loads((annotations / "person_keypoints_train.json").read_text())
+    names = coco["categories"][0]["keypoints"]
+    for person, given in zip(people, coco["annotations"], strict=True):
+        image = cv2.imread(str(out / "surreal/train/run0" / person["name"]))
+        assert image.shape == (128, 128, 3)
+        joints = np.array(person["keypoint2d"])[list(smpl)]
+        x, y, w, h = given["bbox"]
+        corner = np.array([x + w / 2, y + h / 2]) - 1.1 * max(w, h) / 2
+        points = np.reshape(given["keypoints"], (-1, 3))
+        for mpii, name in (
+            (0, "right_ankle"),
+            (12, "right_shoulder"),
+            (15, "left_wrist"),
+        ):
+            point = points[names.index(name)]
+            if point[2]:
+                shown = (point[:2] - corner) * 128 / (1.1 * max(w, h))
+                np.testing.assert_allclose(joints[mpii], shown, atol=1)
+        assert (joints[9] == -1e4).all()  # COCO has no head top
+    joints = loadmat(out / "lsp/joints.mat")["joints"]
+    assert joints.shape == (3, 14, 5) and len(list((out / "lsp/images").iterdir())) == 5
+    assert (joints[..., 0] == joints[..., 3]).all()
+    heads, ankles = joints[1, 13], joints[1, [0, 5]]
+    upright = heads < ankles.mean(axis=0)
+    assert upright.any() and set(np.unique(joints[2])) <= {0, 1}
+
+
+def test_peers_model(repo, tmp_path):
+    """There and back, a checkpoint has the keys that it had."""
+    _, convert = blocks((repo / "docs/peers.md").read_text(), "python")
+    names = dict(__name__="peers_model")
+    exec(convert, names)
+    head = dict(type="LogitHeatmapHead", conv_out_channels=(8,), conv_kernel_sizes=(3,))
+    for state, kind in (
+        (build(head=head).student.state_dict(), "to_regda"),
+        (build().student.state_dict(), "to_uniframe"),
+    ):
+        [theirs] = names[kind](state).values()
+        assert not any("head.deconv_layers" in key for key in theirs)
+        assert ("module.upsampling.0.weight" in theirs) == (kind == "to_uniframe")
+        back = names["to_mmpose"](theirs)["state_dict"]
+        assert {k: v.shape for k, v in back.items()} == {
+            k: v.shape for k, v in state.items()
+        }

@@ -91,3 +91,49 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     # `torch.distributed.launch` passes it; everything else sets LOCAL_RANK.
     option("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+
+
+def existing_path(value: str) -> str:
+    """Check that a path exists, for ``argparse``."""
+    if not Path(value).exists():
+        raise argparse.ArgumentTypeError(f"there is no file or folder '{value}'")
+    return value
+
+
+#: Options of detection: name, type, and help.
+DETECTION = (
+    ("images", existing_path, "the image folder of a COCO file (default: its folder)"),
+    ("model", str, "a detector of torchvision, or a config of MMDetection"),
+    ("weights", str, "its weights (default: torchvision's are downloaded)"),
+    ("boxes", existing_file, "the file of --detector boxes (default: the source)"),
+    ("score", float, "leave out boxes with a lower score (default: 0.5; of a file 0)"),
+    ("min_size", float, "leave out boxes whose longer side is shorter (default: 32)"),
+    ("step", positive, "take every n-th frame of a video (default: two per second)"),
+    (
+        "duplicates",
+        int,
+        "leave out frames whose perceptual hash differs in at most this many of 255 "
+        "bits from the last one; -1 keeps all (default: 6)",
+    ),
+)
+
+
+def add_detection(parser: argparse.ArgumentParser, prefix: str = "") -> None:
+    """Add the options of ``mmpose_da.apis.detect.Detection``."""
+    parser.add_argument(
+        "--detector",
+        choices=("torchvision", "mmdet", "boxes", "whole", "hog"),
+        help="what finds people: a network of torchvision (default) or MMDetection, "
+        "boxes of a file, each whole image, or OpenCV's built-in detector, which is "
+        "weak and needs no download",
+    )
+    for name, kind, text in DETECTION:
+        flag = f"--{prefix}{name}".replace("_", "-")
+        parser.add_argument(flag, type=kind, dest=f"detect_{name}", help=text)
+
+
+def detection_of(args: argparse.Namespace) -> dict:
+    """Return the given arguments of ``mmpose_da.apis.detect.Detection``."""
+    given = {name: getattr(args, f"detect_{name}") for name, _, _ in DETECTION}
+    given["detector"] = args.detector
+    return {name: value for name, value in given.items() if value is not None}

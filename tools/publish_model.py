@@ -24,15 +24,25 @@ def main(argv: Sequence[str] | None = None) -> None:
         choices=("student", "teacher"),
         help="whose weights (default: those that `model.test_cfg.network` names)",
     )
+    option(
+        "--onnx",
+        action="store_true",
+        help="also write the network as an ONNX file beside the weights (needs the "
+        "package onnx, and onnxruntime to verify it)",
+    )
     args = parser.parse_args(argv)
     from mmpose_da import apis
 
     try:
         cfg = apis.load_config(args.config, args.pair)
-        weights, config = apis.publish(cfg, args.checkpoint, args.target, args.network)
+        weights, config = apis.publish(
+            cfg, args.checkpoint, args.target, args.network, args.onnx
+        )
     except (OSError, RuntimeError, ValueError) as error:
         parser.exit(1, f"publish_model.py: {error}\n")
     print(f"weights: {weights}\nconfig:  {config}")
+    if args.onnx:
+        print(f"onnx:    {weights.with_suffix('.onnx')}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 # for the encoder of an autoencoder. Its decoder is where this one starts.
 _base_ = './autoencoder_studio2street.py'
 
-load_from = 'work_dirs/autoencoder_studio2street/iter_1000.pth'
+load_from = 'work_dirs/autoencoder_studio2street/iter_1500.pth'
 model = dict(
     _delete_=True,
     type='AdaINTrainer',

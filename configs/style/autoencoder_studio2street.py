@@ -1,8 +1,8 @@
 # The embedded pair at 64 px: an encoder for AdaIN, where VGG-19 is not available.
 _base_ = './adain_studio2street.py'
 
-#: Three sizes, from 64 to 16 px.
-channels = (32, 32, None, 64, 64, None, 128)
+# Two sizes, 64 and 32 px.
+channels = (32, 32, None, 64, 64)
 model = dict(
     _delete_=True,
     type='ImageAutoencoder',
@@ -12,7 +12,7 @@ model = dict(
 train_dataloader = dict(
     batch_size=16,
     batch_sampler=dict(samples_per_domain=dict(source=8, target_unlabeled=8)))
-train_cfg = dict(max_iters=1000)
+train_cfg = dict(max_iters=1500)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = dict(
     type='CosineAnnealingLR', begin=0, eta_min=1e-5, by_epoch=False)

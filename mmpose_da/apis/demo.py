@@ -25,6 +25,7 @@ from ..visualization import (
     plot_feature_embedding,
     plot_training_curves,
 )
+from .machine import training_threads
 from .render import progress_bars, render_pair
 from .stages import Result, scalars, train_stage
 
@@ -129,17 +130,6 @@ def device_name() -> str:
     if device == "cpu":
         return "the CPU"
     return device
-
-
-def training_threads() -> int | None:
-    """Return the CPU threads for training: one per core, minus one for data loading.
-
-    Threads that wait for each other on a busy core slow training down by a factor of
-    ten. Returns None if ``OMP_NUM_THREADS`` sets the number.
-    """
-    if "OMP_NUM_THREADS" in os.environ:
-        return None
-    return max(1, (os.cpu_count() or 1) - 1)
 
 
 def train_with_bar(text: str, cfg: Config, work_dir: Path, bars: Progress) -> Result:

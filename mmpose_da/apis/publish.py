@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import OrderedDict
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from copy import deepcopy
 from io import StringIO
@@ -18,12 +19,14 @@ from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 from mmpose.apis import inference_topdown, init_model
 from mmpose.registry import DATASETS, MODELS
-from torch import nn
+from torch import Tensor, nn
 
 from ..engine import AtomicLocalBackend
 from ..models.pose_estimators.pose_network import PARTS
 from ..structures import joint_metainfo
 from .config import config_text
+from .onnx_export import check_onnx, export_onnx
+from .publish_record import adaptation_record, onnx_metadata, sample_people
 
 ADAPTATION_PREFIX = "adaptations."
 #: Prefix of a teacher's weights; the rest of each key is that of the stock estimator.
@@ -62,13 +65,19 @@ def publish(
     checkpoint: str | Path,
     target: str | Path,
     network: str | None = None,
+    onnx: bool = False,
 ) -> tuple[Path, Path]:
     """Write an adapted model as a stock MMPose model: weights and a matching config.
 
     Neither needs this package, unless a part of the network belongs to it, such as the
     head for marginal heatmaps: then the config imports it, and a warning says so.
     Before the files appear under their final names, the weights are loaded with the
-    config in strict mode and checked to give the same predictions as the adapted model.
+    config in strict mode and checked to give the same predictions as the adapted model
+    on people of the target, or, if their images are not available, on random images.
+
+    ``adaptation`` in the config and in the ``meta`` of the weights says from what, on
+    what, and how the model was adapted; see
+    :func:`~mmpose_da.apis.publish_record.adaptation_record`.
 
     Args:
         config (str | Path | Config): The config of the run.
@@ -77,6 +86,8 @@ def publish(
             written next to it, as ``adapted.py``.
         network (str, optional): ``'student'`` or ``'teacher'``. Defaults to None: the
             network set by ``model.test_cfg.network`` in the config.
+        onnx (bool): Also write the network as ``adapted.onnx``; see
+            :func:`~mmpose_da.apis.onnx_export.export_onnx`. Defaults to False.
 
     Returns:
         tuple[Path, Path]: The weights file and the config file.
@@ -86,16 +97,20 @@ def publish(
         FileExistsError: If a file would be overwritten.
         ValueError: If the checkpoint lacks the network, the config is not that of an
             adaptive model, or the two do not match.
-        RuntimeError: If the stock model would predict something else.
+        RuntimeError: If the stock model or its export would predict something else, or
+            ``onnx`` is set and ONNX is not installed.
     """
     target = Path(target)
     if target.suffix != ".pth":
         raise ValueError(f"the weights file must end in .pth, but is '{target}'")
-    for path in (target, target.with_suffix(".py")):
+    suffixes = (".pth", ".py", ".onnx") if onnx else (".pth", ".py")
+    for path in map(target.with_suffix, suffixes):
         if path.exists():
             raise FileExistsError(f"'{path}' exists; remove it or choose another name")
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f"the checkpoint '{checkpoint}' does not exist")
+    if onnx:
+        check_onnx()
     cfg = deepcopy(config) if isinstance(config, Config) else Config.fromfile(config)
     if network is None:
         network = (cfg.model.get("test_cfg") or {}).get("network", "student")
@@ -105,25 +120,36 @@ def publish(
         published = stock_checkpoint(content, network)
     except ValueError as error:
         raise ValueError(f"cannot publish '{checkpoint}': {error}") from error
+    people = sample_people(cfg)
+    record = adaptation_record(cfg, network, published["meta"])
+    record["verified_on"] = f"{len(people)} people of the target"
+    if not people:
+        record["verified_on"] = "random images"
+    deployed["adaptation"] = published["meta"]["adaptation"] = record
 
     cfg.model.setdefault("test_cfg", {})["network"] = network
     cfg.load_from = None
+    cfg.test_dataloader = deepcopy(deployed["test_dataloader"])
     with redirect_stdout(StringIO()):  # MMEngine prints what it loads
         adapted = init_model(cfg, str(checkpoint), device="cpu")
     published["meta"].setdefault("dataset_meta", to_plain(adapted.dataset_meta))
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    weights = target.with_name(f".{target.stem}.tmp.pth")
-    config_file = weights.with_suffix(".py")
+    hidden = target.with_name(f".{target.stem}.tmp.pth")
     try:
-        torch.save(published, weights)
-        AtomicLocalBackend().put_text(config_text(deployed), config_file)
-        _verify(adapted, config_file, weights)
-        config_file.replace(target.with_suffix(".py"))
-        weights.replace(target)
+        torch.save(published, hidden)
+        text = config_text(deployed)
+        AtomicLocalBackend().put_text(text, hidden.with_suffix(".py"))
+        stock, crops = _verify(adapted, hidden.with_suffix(".py"), hidden, people)
+        if onnx:
+            export_onnx(
+                stock, crops, hidden.with_suffix(".onnx"), onnx_metadata(deployed)
+            )
+        for suffix in reversed(suffixes):
+            hidden.with_suffix(suffix).replace(target.with_suffix(suffix))
     finally:
-        weights.unlink(missing_ok=True)
-        config_file.unlink(missing_ok=True)
+        for suffix in suffixes:
+            hidden.with_suffix(suffix).unlink(missing_ok=True)
     own = _own(deployed["model"])
     if own:
         print_log(
@@ -162,7 +188,7 @@ def deploy_config(cfg: Config) -> dict[str, Any]:
         )
     joints = cfg.model.joints
     model = {k: v for k, v in cfg.model.to_dict().items() if k not in ADAPTIVE_KEYS}
-    model.update(type="TopdownPoseEstimator", metainfo=_plain_metainfo(joints))
+    model.update(type="TopdownPoseEstimator", metainfo=plain_metainfo(joints))
     model["backbone"]["init_cfg"] = None
     model.get("test_cfg", {}).pop("network", None)
 
@@ -209,7 +235,7 @@ def _own(model: dict) -> list[str]:
     ]
 
 
-def _plain_metainfo(joints: str | dict) -> dict:
+def plain_metainfo(joints: str | dict) -> dict:
     """Return a joint definition that needs no files except those of MMPose."""
     metainfo = joint_metainfo(joints)
     path = Path(metainfo.get("from_file", ""))
@@ -264,8 +290,18 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def _verify(adapted: nn.Module, config: Path, weights: Path) -> None:
-    """Raise an error unless the stock and the adapted model predict the same."""
+def _verify(
+    adapted: nn.Module,
+    config: Path,
+    weights: Path,
+    people: Sequence[tuple[str, np.ndarray]],
+) -> tuple[nn.Module, Tensor]:
+    """Raise an error unless the stock and the adapted model predict the same.
+
+    Returns:
+        tuple[nn.Module, Tensor]: The stock model, and the crops (B, 3, H, W) that it
+        has seen.
+    """
     with redirect_stdout(StringIO()):
         stock = init_model(str(config), str(weights), device="cpu")
     content = CheckpointLoader.load_checkpoint(str(weights), "cpu", "silent")
@@ -275,17 +311,29 @@ def _verify(adapted: nn.Module, config: Path, weights: Path) -> None:
         raise ValueError(
             f"the weights do not fit the stripped config of the run: {error}"
         ) from error
-
-    width, height = stock.cfg.model.head.decoder.input_size
-    shape = 2 * height, 2 * width, 3
-    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    ours, theirs = (
-        inference_topdown(model, image)[0].pred_instances for model in (adapted, stock)
+    crops: list[Tensor] = []
+    handle = stock.backbone.register_forward_pre_hook(
+        lambda module, inputs: crops.append(inputs[0])
     )
-    for name in ("keypoints", "keypoint_scores"):
-        difference = np.abs(ours[name] - theirs[name]).max()
-        if not difference <= 1e-3:
-            raise RuntimeError(
-                "the stock model does not reproduce the adapted one: "
-                f"{name} differ by up to {difference:.3g}"
-            )
+    samples: list[tuple] = [*people] or [(_random_image(stock), None)]
+    for image, boxes in samples:
+        ours, theirs = (
+            inference_topdown(model, image, boxes)[0].pred_instances
+            for model in (adapted, stock)
+        )
+        for name in ("keypoints", "keypoint_scores"):
+            difference = np.abs(ours[name] - theirs[name]).max()
+            if not difference <= 1e-3:
+                raise RuntimeError(
+                    "the stock model does not reproduce the adapted one: "
+                    f"{name} differ by up to {difference:.3g}"
+                )
+    handle.remove()
+    return stock, torch.cat(crops)
+
+
+def _random_image(stock: Any) -> np.ndarray:
+    """Return an image of twice the size of the network's input."""
+    width, height = stock.head.decoder.input_size
+    shape = 2 * height, 2 * width, 3
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)

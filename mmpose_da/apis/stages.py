@@ -98,10 +98,10 @@ def train_stage(
     """
     work_dir = Path(work_dir).resolve()
     cfg = _complete(cfg)
-    with _locked(work_dir) as lock:
+    with locked(work_dir) as lock:
         config = _write_config(cfg, work_dir)
         if (work_dir / "result.json").is_file():
-            return _read_result(work_dir)
+            return read_result(work_dir)
 
         memory = _run(
             [*COMMAND, "train", str(config), str(work_dir)],
@@ -168,7 +168,7 @@ def label_stage(
     """
     work_dir = Path(work_dir).resolve()
     out = work_dir / "pseudo.json"
-    with _locked(work_dir) as lock:
+    with locked(work_dir) as lock:
         content = dict(_plain(cfg), load_from=str(checkpoint))
         config = _write_config(Config(content), work_dir)
         if not out.is_file():
@@ -254,7 +254,7 @@ def _plain(cfg: Config) -> dict:
 
 
 @contextlib.contextmanager
-def _locked(work_dir: Path) -> Iterator[int]:
+def locked(work_dir: Path) -> Iterator[int]:
     """Keep other runs out of the work directory.
 
     The lock is held as long as any process has it open. Its descriptor is yielded so
@@ -306,7 +306,8 @@ def _write_result(result: Result, work_dir: Path) -> None:
     AtomicLocalBackend().put_text(text, work_dir / "result.json")
 
 
-def _read_result(work_dir: Path) -> Result:
+def read_result(work_dir: Path) -> Result:
+    """Read the result of a finished training run."""
     content = json.loads((work_dir / "result.json").read_text(encoding="utf-8"))
     content["checkpoint"] = work_dir / content["checkpoint"]
     return Result(**content)

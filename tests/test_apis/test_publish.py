@@ -246,3 +246,43 @@ def test_a_network_with_parts_of_this_package_imports_it(repo):
     assert deploy_config(marginal)["custom_imports"] == dict(imports=["mmpose_da"])
     stock = Config.fromfile(folder / "da/studio2street_res18_mla.py")
     assert "custom_imports" not in deploy_config(stock)
+
+
+def test_says_from_what_on_what_and_how(run, tmp_path):
+    cfg, checkpoint = run
+    cfg.load_from = "source.pth"
+    weights, config = publish(cfg, checkpoint, tmp_path / "stock.pth", "teacher")
+    record = torch.load(weights, weights_only=True)["meta"]["adaptation"]
+    assert record == Config.fromfile(config).adaptation.to_dict()
+    dataset = cfg.train_dataloader.dataset
+    assert record["start"] == "source.pth" and record["network"] == "teacher"
+    assert record["source"] == [dataset.source.ann_file]
+    assert record["target"] == [dataset.target.ann_file]
+    assert record["adaptations"]["cafa"] == dict(type="CAFA", weight=0.5)
+    assert record["iterations"] == 30 and record["by"].startswith("MMPose-DA ")
+    assert record["verified_on"] == "8 people of the target"
+
+
+def test_is_verified_on_people_of_the_target(run, tmp_path, monkeypatch):
+    cfg, checkpoint = run
+    module = sys.modules["mmpose_da.apis.publish"]
+    seen = []
+
+    def infer(model, image, boxes):
+        seen.append((image, boxes))
+        return inference_topdown(model, image, boxes)
+
+    monkeypatch.setattr(module, "inference_topdown", infer)
+    publish(cfg, checkpoint, tmp_path / "stock.pth")
+    folder = cfg.train_dataloader.dataset.target.data_prefix.img
+    assert len({image for image, _ in seen}) == 8 and len(seen) == 16
+    assert all(image.startswith(folder) for image, _ in seen)
+    assert all(boxes.shape == (1, 4) for _, boxes in seen)
+
+
+def test_without_the_images_it_is_verified_on_random_ones(run, tmp_path):
+    cfg, checkpoint = run
+    cfg.train_dataloader.dataset.target.ann_file = "nowhere.json"
+    weights, _ = publish(cfg, checkpoint, tmp_path / "stock.pth")
+    record = torch.load(weights)["meta"]["adaptation"]
+    assert record["verified_on"] == "random images"
