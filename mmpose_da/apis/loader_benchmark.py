@@ -6,6 +6,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -73,10 +74,10 @@ def measure_loaders(
         indices = np.linspace(0, num_people - 1, num_samples).astype(int)
         for _ in range(repeats):
             for name, config in configs.items():
-                dataset, seconds = _timed(lambda config=config: DATASETS.build(config))
+                dataset, seconds = _timed(partial(DATASETS.build, config))
                 times[name]["load"].append(seconds)
                 dataset[0]  # what is done once
-                _, seconds = _timed(lambda dataset=dataset: _read(dataset, indices))
+                _, seconds = _timed(partial(_read, dataset, indices))
                 times[name]["sample"].append(1000 * seconds / num_samples)
                 del dataset
     logging.disable(logging.NOTSET)

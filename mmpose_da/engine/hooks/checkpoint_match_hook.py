@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
@@ -62,11 +64,11 @@ def _versions(model: nn.Module) -> dict[str, int]:
 
 def _deployed(model: nn.Module) -> list[str]:
     """Return the names of the weights of the deployed network."""
-    prefix = ""  # of any model that deploys itself
-    if hasattr(model, "deployed"):
-        backbone = model.deployed.backbone
-        name = next(n for n, module in model.named_modules() if module is backbone)
-        prefix = name.removesuffix("backbone")
+    prefix = ""
+    network: Any = getattr(model, "deployed", None)  # other models deploy themselves
+    if network is not None:
+        backbone = next(n for n, m in model.named_modules() if m is network.backbone)
+        prefix = backbone.removesuffix("backbone")
     return [
         name
         for name in _versions(model)
