@@ -21,13 +21,13 @@ SOURCES := Makefile setup.py pyproject.toml requirements/lock.txt \
 	requirements/build.txt
 INSTALLED := $(firstword $(patsubst $(STAMP)%,%,$(wildcard $(STAMP)*)))
 # What ruff formats; configs keep the style of MMPose's.
-FORMATTED := mmpose_da tests tools setup.py
+FORMATTED := mmpose_da tests tools docs/site.py setup.py
 
 ifneq ($(filter-out lite full,$(MMCV)),)
 $(error MMCV must be 'lite' or 'full', got '$(MMCV)')
 endif
 
-.PHONY: help setup test demo lint lock clean
+.PHONY: help setup test demo lint docs lock clean
 .DELETE_ON_ERROR:
 
 help:  ## show this help
@@ -53,7 +53,16 @@ lint: $(STAMP)$(or $(MMCV),$(INSTALLED),lite)  ## check style and format with ru
 	$(PY) -m ruff format --check $(FORMATTED)
 	$(PY) -m mypy
 
-lock: $(UV_STAMP)  ## compile requirements/lock.txt from requirements/stack.in
+# In an environment of its own: nothing of it is imported, or imports it.
+docs: $(UV_STAMP)  ## build the documentation site in build/site
+	NO_MKDOCS_2_WARNING=1 $(UV) run --quiet --no-project --isolated --python $(PY) \
+		--with-requirements requirements/docs.txt mkdocs build --quiet
+	@echo "open build/site/index.html"
+
+lock: $(UV_STAMP)  ## compile requirements/{lock,docs}.txt from the .in files
+	$(UV) pip compile --universal --python-version 3.10 --upgrade \
+		--no-emit-index-url --custom-compile-command "make lock" \
+		--quiet --output-file requirements/docs.txt requirements/docs.in
 	$(UV) pip compile --universal --python-version 3.10 --upgrade \
 		--override requirements/overrides.txt --no-emit-index-url \
 		--no-emit-find-links --custom-compile-command "make lock" \
