@@ -7,7 +7,10 @@ import yaml
 
 from mmpose_da import __version__
 
-YAML = ("CITATION.cff", ".pre-commit-config.yaml", ".github/workflows/ci.yml")
+YAML = (
+    *("CITATION.cff", ".pre-commit-config.yaml", ".github/workflows/ci.yml"),
+    "mkdocs.yml",
+)
 
 
 @pytest.fixture
@@ -69,3 +72,20 @@ def test_links_lead_to_files(repo, read, name):
 @pytest.mark.parametrize("name", ["CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md"])
 def test_source_distribution_has_it(read, name):
     assert name in read("MANIFEST.in").split()
+
+
+def test_every_page_is_in_the_navigation_of_the_site(read, repo):
+    """Those of the API are written by ``docs/site.py``."""
+
+    def pages(node):
+        if isinstance(node, str):
+            return {node}
+        values = node.values() if isinstance(node, dict) else node
+        return set().union(*map(pages, values))
+
+    listed = pages(yaml.safe_load(read("mkdocs.yml"))["nav"])
+    written = {page for page in listed if page.startswith("api/")} | {"index.md"}
+    assert listed - written == {path.name for path in (repo / "docs").glob("*.md")}
+    exported = repo.glob("mmpose_da/models/*/__init__.py")
+    packages = {f"api/{path.parent.name}.md" for path in exported}
+    assert packages <= written
