@@ -32,7 +32,7 @@ LEVELS = {
 EMBEDDED = {
     *("joint", "ssda-5", "style", "info-max"),
     *(f"mean-teacher-style-{level}" for level in ("adversarial", "info-max")),
-    *("parts", "parts-mean-teacher", "regda"),
+    *("mean-teacher-style-occlusion", "parts", "parts-mean-teacher", "regda"),
 }
 #: The pairs with a synthetic source, and the joints that both domains have.
 SYNTHETIC = dict(
