@@ -36,11 +36,12 @@ class BuildWithConfigs(build_py):
         super().run()
         if self.editable_mode:
             return
+        folder = Path(self.build_lib, "mmpose_da", ".mim")
         for name in ("configs", "tools"):
-            target = Path(self.build_lib, "mmpose_da", ".mim", name)
-            shutil.rmtree(target, ignore_errors=True)
+            shutil.rmtree(folder / name, ignore_errors=True)
             ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, target, ignore=ignored)
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        shutil.copy(ROOT / "model-index.yml", folder)
 
 
 stack = read_stack()

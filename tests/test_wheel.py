@@ -7,6 +7,7 @@ import sys
 import zipfile
 
 import pytest
+import yaml
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,8 @@ def test_tools_and_configs_work_from_a_wheel(installed, tmp_path):
 
     package = run("-c", "import mmpose_da; print(mmpose_da.__file__)")
     assert str(installed) in package
+    index = yaml.safe_load((tools.parent / "model-index.yml").read_text())
+    assert all((tools.parent / path).is_file() for path in index["Import"])
     counts = ["--studio", "train=64", "--street", "train=64", "val=16", "--workers=0"]
     run(str(tools / "render_domains.py"), *counts)
     assert "one seed" in run(str(tools / "demo.py"), "--iters", "2")
