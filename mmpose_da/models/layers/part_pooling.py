@@ -87,7 +87,7 @@ def region_masks(
     size: Sequence[int],
     stride: Sequence[float] | Tensor,
     offset: Sequence[float] | Tensor = (0.0, 0.0),
-    samples: int = 4,
+    samples: int | None = None,
 ) -> Tensor:
     """Compute which share of each cell of a grid is inside each part of an image.
 
@@ -98,13 +98,16 @@ def region_masks(
         stride (Sequence[float] | Tensor): Pixels per cell, in x and y.
         offset (Sequence[float] | Tensor): The pixel (x, y) at the center of the first
             cell. Defaults to (0.0, 0.0).
-        samples (int): Points per cell and axis at which the share is measured. Defaults
-            to 4.
+        samples (int, optional): Points per cell and axis at which the share is
+            measured. Defaults to None: up to 4, and about 128 along an axis of the
+            grid, which bounds the memory.
 
     Returns:
         Tensor: Shares (B, R, h, w) in [0, 1].
     """
     regions = promote(regions)
+    if samples is None:
+        samples = min(4, max(1, 128 // max(size)))
     stride, offset = (
         torch.as_tensor(value, dtype=regions.dtype, device=regions.device)
         for value in (stride, offset)

@@ -150,3 +150,14 @@ def test_errors():
         pool_parts(maps, "topk", masks=maps)
     with pytest.raises(ValueError, match=r"pool.share must be in \(0, 1\]"):
         pool_parts(torch.zeros(1, 1, 1, 1), "topk", share=0)
+
+
+def test_fewer_samples_of_a_finer_grid():
+    """About 128 points along an axis, whatever the size of the grid."""
+    region = torch.tensor([[[[1 / 12, 0, -1 / 12], [0, 1 / 10, 0]]]])
+    for size, samples in (((16, 12), 4), ((64, 48), 2), ((200, 8), 1)):
+        found = region_masks(region, size, (1.0, 1.0))
+        torch.testing.assert_close(
+            found, region_masks(region, size, (1.0, 1.0), samples=samples)
+        )
+        assert found.shape == (1, 1, *size) and 0 < found.mean() < 1
