@@ -11,6 +11,7 @@ import pytest
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope, init_default_scope
 from mmengine.visualization import Visualizer
+from mmpose.visualization import PoseLocalVisualizer
 from quick_mmengine import make_quick
 from tiny_domains import coco, mpii  # noqa: F401 - fixtures
 
@@ -73,7 +74,7 @@ def quick_mmengine() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def restore_global_instances() -> Iterator[None]:
     """Start in MMPose's scope; forget the loggers, message hubs, etc. of a test."""
-    managers = (MessageHub, MMLogger, DefaultScope, Visualizer)
+    managers = (MessageHub, MMLogger, DefaultScope, Visualizer, PoseLocalVisualizer)
     before = [manager._instance_dict.copy() for manager in managers]
     init_default_scope("mmpose")
     yield

@@ -36,12 +36,13 @@ def test_commands(site, repo):
     pytest.importorskip("onnxruntime")
     text = (repo / "docs/adapt.md").read_text()
     commands = "".join(blocks(text, "bash")).splitlines()
-    assert len(commands) == 7
+    assert len(commands) == 9
     said = {}
     for command in commands:
         if "--detector hog" in command:  # it finds nobody among dots
             command = command.replace("hog --score 0.3", "whole")
-        key = re.search(r"--work-dir \S+/(\w+)|$", command)[1] or "student"
+        key = re.search(r"--work-dir \S+/(\w+)|$", command)[1]
+        key = key or re.search(r"tools/(\w+)", command)[1]
         said[key + " --dry-run" * ("--dry-run" in command)] = run(
             shorter(command), site
         )
@@ -49,11 +50,17 @@ def test_commands(site, repo):
     assert "8 people in 8 images" in said["site"]
     assert "3 iterations with 8 target images" in said["site_free"]
     assert "Saving checkpoint at 3 iterations" in said["again"]
-    assert "onnx:    student.onnx" in said["student"]
+    assert "onnx:    student.onnx" in said["publish_model"]
     frames = json.loads((site / "work_dirs/frames/people.json").read_text())["images"]
     assert [one["file_name"] for one in frames][:2] == ["000000.jpg", "000005.jpg"]
     folders = {path.name for path in (site / "work_dirs/site").iterdir()}
-    assert {"detect", "adapt", "publish"} <= folders
+    assert {"detect", "adapt", "score", "publish", "report"} <= folders
+    assert "not in the report" not in said["report"]
+    page = (site / "work_dirs/site/report/report.html").read_text()
+    assert "USES LABELS, those of " in page and "val/annotations.json" in page
+    scores = json.loads(re.search(r"^{.*^}", said["score"], re.DOTALL | re.M)[0])
+    before = json.loads((site / "work_dirs/site/score/before.json").read_text())
+    assert {f"label_free/{key}": value for key, value in scores.items()} == before
 
     for block, shape in zip(
         blocks(text, "python"), ("(1, 17, 2)", "(1, 17, 16, 16)"), strict=True
@@ -61,6 +68,15 @@ def test_commands(site, repo):
         code = block.replace("keypoints)", "keypoints.shape)")
         (site / "use.py").write_text(code)
         assert shape in run("python use.py", site).splitlines()
+
+
+def test_report_has_the_sections_of_the_page(repo):
+    from mmpose_da.apis.report_sections import SECTIONS
+
+    text = (repo / "docs/adapt.md").read_text()
+    [table] = re.findall(r"\| section .*?\n\n", text, re.DOTALL)
+    rows = [row.split("|")[1].strip() for row in table.strip().splitlines()[2:]]
+    assert rows == ["Warnings", *SECTIONS]
 
 
 def test_tables_are_those_of_the_tools(repo, load_tool):

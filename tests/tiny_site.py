@@ -66,8 +66,9 @@ def write_model(folder: Path, head: str = "heatmap") -> tuple[Path, Path]:
 
 
 def write_site(folder: Path) -> None:
-    """Write ``model/heatmap.py`` and its weights, ``source/``, and ``site/``."""
+    """Write ``model/heatmap.py``, its weights, ``source/``, ``site/``, and ``val/``."""
     write_model(folder / "model")
     write_coco(folder / "source", 6)
     write_coco(folder / "site", 8, seed=1)
+    write_coco(folder / "val", 3, seed=2)
     (folder / "site/annotations.json").unlink()

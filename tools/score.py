@@ -14,6 +14,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     option = parser.add_argument
     option("config", type=existing_file, help="config of the run")
     option("checkpoint", type=existing_file, help="its checkpoint")
+    option(
+        "--network",
+        choices=("student", "teacher"),
+        help="which one to score (default: the one that the config deploys); student "
+        "for a checkpoint that the run starts from",
+    )
     add_pair(parser)
     option("--work-dir", type=Path, default=Path("work_dirs/score"), help="for the log")
     args = parser.parse_args(argv)
@@ -23,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     try:
         cfg = apis.load_config(args.config, args.pair)
-        found = score(cfg, args.checkpoint, args.work_dir)
+        found = score(cfg, args.checkpoint, args.work_dir, args.network)
     except (OSError, ValueError) as error:
         parser.exit(1, f"score.py: {error}\n")
     scores = {k.removeprefix(PREFIX): v for k, v in found.items() if PREFIX in k}

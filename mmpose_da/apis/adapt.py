@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -22,9 +24,11 @@ from .adapt_plan import (
     preview,
 )
 from .adapt_stages import choose_stages
-from .machine import training_threads
+from .machine import cpu_name, device_name, training_threads
+from .report_run import Run
+from .scores import PEOPLE
 from .stages import locked
-from .work_files import keep_settings
+from .work_files import Journal, keep_settings
 
 
 def adapt(
@@ -76,6 +80,12 @@ def adapt(
         check_job(job)
         with locked(work.work_dir):
             keep_settings(asdict(job), work.work_dir / "job.json")
+            _record(
+                work,
+                time=time.strftime("%Y-%m-%d %H:%M:%S"),
+                command=shlex.join(sys.argv),
+                device=device_name() if kind == "cuda" else cpu_name(),
+            )
             for number, stage in enumerate(chosen, 1):
                 missing = [name for name in stage.needs if not work.is_done(name)]
                 if missing:
@@ -88,10 +98,19 @@ def adapt(
                 begin = time.monotonic()
                 text = stage.run(work)
                 seconds = time.monotonic() - begin
-                work.say(
-                    f"      {text}" + ("" if known else f" ({describe_time(seconds)})")
-                )
+                if not known:
+                    _record(work, stage=stage.name, seconds=seconds)
+                first, *rest = text.split("\n")
+                if not known:
+                    first = f"{first} ({describe_time(seconds)})"
+                work.say("\n".join([f"      {first}", *rest]))
     return work.work_dir
+
+
+def _record(work: Work, **line: str | float) -> None:
+    """Add to the history of a work directory, which the report shows."""
+    with Journal(work.work_dir / "history.jsonl") as history:
+        history.append(line)
 
 
 def dry_run(
@@ -122,7 +141,11 @@ def dry_run(
     with _on_device(device) as kind, tempfile.TemporaryDirectory() as temporary:
         work = Work(job, Path(work_dir).resolve(), console or Console(), kind)
         check_job(job)
-        times = dict(publish="less than a minute")
+        times = dict(
+            publish="less than a minute",
+            score=f"up to {PEOPLE} people, before and after",
+            report=f"up to {Run.people} people, before and after",
+        )
         if work.is_done("detect"):
             detected, people = work.detected(), work.detected().num_people
             assumed = ""

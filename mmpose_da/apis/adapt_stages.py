@@ -13,6 +13,9 @@ from .adapt_plan import describe_plan, describe_time, make_plan
 from .detect import describe_detected, detect
 from .publish import publish
 from .quiet import quiet
+from .report import write_report
+from .report_run import AFTER, BEFORE, run_of_job
+from .scores import PREFIX, WARNING_SCORE, harm_warning, quiet_score
 from .stages import read_result, train_stage
 from .work_files import read_json, write_json
 
@@ -50,6 +53,31 @@ def run_adapt(work: Work) -> str:
     return f"{plan.iterations} iterations: {result.checkpoint}"
 
 
+def run_score(work: Work) -> str:
+    """Score the models before and after on people of the target, without labels."""
+    folder, adapted = work.folder("score"), work.folder("adapt")
+    if not work.is_done("score"):
+        cfg = Config.fromfile(adapted / "input/config.py")
+        networks = {
+            BEFORE: (cfg.load_from, "student"),
+            AFTER: (read_result(adapted).checkpoint, None),
+        }
+        found = {}
+        for title, (checkpoint, network) in networks.items():
+            path = folder / f"{title}.json"
+            if not path.is_file():
+                scores = quiet_score(cfg, checkpoint, folder / "log", network)
+                write_json(scores, path)
+            found[title] = read_json(path)
+        warning = harm_warning(found[BEFORE], found[AFTER])
+        write_json(dict(found, warning=warning), folder / "result.json")
+    content = read_json(folder / "result.json")
+    name = PREFIX + WARNING_SCORE
+    before, after = content[BEFORE][name], content[AFTER][name]
+    text = f"{WARNING_SCORE} {before:.1f} before, {after:.1f} after"
+    return _with_warnings(text, [content["warning"]] if content["warning"] else [])
+
+
 def run_publish(work: Work) -> str:
     """Write the adapted model as a plain model of MMPose."""
     folder = work.folder("publish")
@@ -66,6 +94,22 @@ def run_publish(work: Work) -> str:
     return ", ".join(
         str(folder / name) for name in read_json(folder / "result.json")["files"]
     )
+
+
+def run_report(work: Work) -> str:
+    """Write the report."""
+    folder = work.folder("report")
+    if not work.is_done("report"):
+        with work.bars("report") as progress:
+            run = run_of_job(work.work_dir)
+            found = write_report(run, folder / "report.html", progress)
+        write_json(dict(found, file="report.html"), folder / "result.json")
+    content = read_json(folder / "result.json")
+    return _with_warnings(str(folder / content["file"]), content["warnings"])
+
+
+def _with_warnings(text: str, warnings: Sequence[str]) -> str:
+    return "\n".join([text, *(f"      warning: {warning}" for warning in warnings)])
 
 
 @dataclass(frozen=True)
@@ -90,7 +134,9 @@ class Stage:
 STAGES = (
     Stage("detect", "find the people of the target", run_detect),
     Stage("adapt", "train on the target and the source", run_adapt, ("detect",)),
+    Stage("score", "compare before and after without labels", run_score, ("adapt",)),
     Stage("publish", "write and verify the deployed model", run_publish, ("adapt",)),
+    Stage("report", "write the report", run_report, ("adapt", "score")),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,37 +15,112 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from scipy.stats import spearmanr
 
+from .quiet import quiet
+from .target_people import people_of
 from .testing import set_checkpoint
 from .training import build_runner
 
 #: How the names of scores without labels begin.
 PREFIX = "label_free/"
+#: The score that warns of harm if it is lower after adaptation than before;
+#: docs/choosing.md says how often it is right.
+WARNING_SCORE = "consistency"
+#: The largest number of people, and their batch size, if a run has no validation set.
+PEOPLE, BATCH_SIZE = 1000, 32
 #: What identifies a checkpoint in a table.
 KEYS = ("seed", "row", "checkpoint")
 
 
 def score(
-    cfg: Config, checkpoint: str | Path, work_dir: str | Path
+    cfg: Config,
+    checkpoint: str | Path,
+    work_dir: str | Path,
+    network: str | None = None,
 ) -> dict[str, float]:
     """Evaluate a checkpoint on the validation set, with and without its labels.
 
+    A config without a validation set is evaluated on people of its target, up to 1000
+    of them and evenly spread, without labels.
+
     Args:
         cfg (Config): The config of the run.
-        checkpoint (str | Path): Its checkpoint.
+        checkpoint (str | Path): Its checkpoint, or one that it can start from.
         work_dir (str | Path): Receives the log.
+        network (str, optional): ``'student'`` or ``'teacher'``; a checkpoint to start
+            from has no teacher. Defaults to None: the one that the config deploys.
 
     Returns:
         dict[str, float]: The metrics, and those of
         :class:`~mmpose_da.engine.LabelFreeScoresHook`.
+
+    Raises:
+        ValueError: If there is neither a validation set nor a target, or the checkpoint
+            does not match.
     """
     cfg = deepcopy(cfg)
     cfg.work_dir = str(work_dir)
     cfg.resume = False
+    cfg.visualizer = None  # a named one may be that of a training in this process
+    if network is not None:
+        cfg.model.test_cfg = dict(cfg.model.get("test_cfg") or {}, network=network)
+    if not cfg.get("val_dataloader"):
+        _validate_on_target(cfg)
     set_checkpoint(cfg, str(checkpoint))
     hooks = [hook for hook in cfg.get("custom_hooks") or [] if not _scores(hook)]
     cfg.custom_hooks = [*hooks, dict(type="LabelFreeScoresHook")]
     runner: Runner = build_runner(cfg)
     return runner.val()
+
+
+def _validate_on_target(cfg: Config) -> None:
+    """Validate on target people without labels, so without a metric, in place."""
+    loader = cfg.train_dataloader
+    workers = loader.get("num_workers", 0)
+    cfg.val_dataloader = dict(
+        batch_size=BATCH_SIZE,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
+        dataset=people_of(cfg, "target", PEOPLE),
+    )
+    cfg.val_cfg = dict(type="ValLoop")
+    cfg.val_evaluator = dict(type="Evaluator", metrics=[])
+    # Only metrics read the predictions with the flip test.
+    cfg.model.test_cfg = dict(cfg.model.get("test_cfg") or {}, flip_test=False)
+
+
+def quiet_score(
+    cfg: Config,
+    checkpoint: str | Path,
+    work_dir: str | Path,
+    network: str | None = None,
+) -> dict[str, float]:
+    """Score as :func:`score` does, without its messages."""
+    with quiet():
+        silent = Config(dict(cfg.to_dict(), log_level="WARNING"))
+        return score(silent, checkpoint, work_dir, network)
+
+
+def harm_warning(before: Mapping[str, float], after: Mapping[str, float]) -> str | None:
+    """Say that adaptation may have done harm, if :data:`WARNING_SCORE` went down.
+
+    Args:
+        before (Mapping[str, float]): The scores of the model that was adapted.
+        after (Mapping[str, float]): Those of the adapted model.
+
+    Returns:
+        str, optional: The warning. None if there is nothing to warn of, or the score is
+        not known.
+    """
+    name = PREFIX + WARNING_SCORE
+    values = before.get(name, math.nan), after.get(name, math.nan)
+    if not values[1] < values[0]:
+        return None
+    return (
+        f"Adaptation may have done harm: on images of the target, {WARNING_SCORE} fell "
+        f"from {values[0]:.1f} to {values[1]:.1f}. Compare predictions of both models "
+        "before you use the adapted one."
+    )
 
 
 def _scores(hook: dict) -> bool:

@@ -1,11 +1,13 @@
 from .camera_pose_visualizer import CameraPoseVisualizer
+from .confidence import plot_confidence
 from .feature_embedding import (
     embed_features,
     extract_features,
+    nearest_of_same_domain,
     plot_feature_embedding,
 )
 from .joints_visualizer import JointsVisualizer
-from .paired_predictions import draw_paired_predictions
+from .paired_predictions import draw_paired_predictions, draw_person
 from .part_maps import draw_part_maps
 from .poses_3d import draw_poses_3d
 from .pseudo_label_quality import (
@@ -21,11 +23,14 @@ __all__ = [
     "LabelQuality",
     "draw_paired_predictions",
     "draw_part_maps",
+    "draw_person",
     "draw_poses_3d",
     "embed_features",
     "extract_features",
     "label_quality",
     "loss_terms",
+    "nearest_of_same_domain",
+    "plot_confidence",
     "plot_feature_embedding",
     "plot_label_quality",
     "plot_training_curves",

@@ -79,6 +79,34 @@ def draw_paired_predictions(
     figure.savefig(path, dpi=TILE_HEIGHT / TILE_INCHES)
 
 
+def draw_person(
+    sample: PoseDataSample,
+    keypoints: np.ndarray,
+    definition: dict,
+    joints: Collection[str] | None = None,
+) -> np.ndarray:
+    """Draw the joints of one person on the crop that the model sees.
+
+    Args:
+        sample (PoseDataSample): The person, of a validation pipeline without rotation.
+        keypoints (np.ndarray): The joints (1, K, 2), in pixels of the image.
+        definition (dict): What the joints are; see
+            :func:`~mmpose_da.structures.joint_definition`.
+        joints (Collection[str], optional): Names of the joints to draw. Defaults to
+            None: all.
+
+    Returns:
+        np.ndarray: The picture, RGB (256, W, 3).
+
+    Raises:
+        FileNotFoundError: If the image is missing.
+    """
+    tile, to_tile = _cut_out(sample)
+    shown = np.ones(keypoints.shape[:2])
+    person = InstanceData(keypoints=keypoints, keypoints_visible=shown)
+    return _draw(tile, to_tile, person, definition, joints)
+
+
 def predict_people(model: BasePoseEstimator, people: list[dict]) -> list[np.ndarray]:
     """Predict joints (1, K, D) of samples of a validation pipeline, in image pixels."""
     model.eval()

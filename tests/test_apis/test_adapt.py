@@ -109,10 +109,10 @@ def check_whole_way(site, tmp_path, head, source):
     console = quiet_console()
     folder = adapt(job(site, head, source), tmp_path / "work", console=console)
     said = console.file.getvalue()
-    assert "[1/3] detect" in said and "8 people in 8 images" in said
-    assert "3 iterations with" in said and "[3/3] publish" in said
-    for stage in ("detect", "adapt", "publish"):
-        assert (folder / stage / "result.json").is_file()
+    assert "[1/5] detect" in said and "8 people in 8 images" in said
+    assert "3 iterations with" in said and "[4/5] publish" in said
+    assert "[3/5] score" in said and "warning: There are only 8 people" in said
+    check_scores_and_report(folder, source)
 
     # The weights have been trained, and the published ones are those of the teacher.
     start = weights(site / f"model/{head}.pth")
@@ -140,29 +140,57 @@ def check_whole_way(site, tmp_path, head, source):
     assert person.pred_instances.keypoints.shape == (1, 17, 2)
 
 
+def check_scores_and_report(folder, source):
+    scores = json.loads((folder / "score/result.json").read_text())
+    before, after = scores["before"], scores["after"]
+    name = "label_free/consistency"
+    assert (scores["warning"] is not None) == (after[name] < before[name])
+    assert "label_free/teacher_agreement" in after.keys() - before.keys()
+    assert ("label_free/plausibility" in before) == source
+    report = json.loads((folder / "report/result.json").read_text())
+    assert report["missing"] == ["Figures with labels"]
+    page = (folder / "report/report.html").read_text()
+    assert "8 people were found in 8 images" in page and "Time of each stage" in page
+    lines = (folder / "history.jsonl").read_text().splitlines()
+    stages = [json.loads(line).get("stage") for line in lines]
+    assert stages == [None, "detect", "adapt", "score", "publish", "report"]
+    for stage in stages[1:]:
+        assert (folder / stage / "result.json").is_file()
+
+
 def test_stage_by_stage_after_a_kill_gives_the_same(site, tmp_path, monkeypatch):
     monkeypatch.setattr(adapt_stages, "train_stage", train_here)
-    one = job(site, source=False)
-    through = adapt(one, tmp_path / "through", console=quiet_console())
+    one, most = job(site, source=False), ["detect", "adapt", "score", "publish"]
+    through = adapt(one, tmp_path / "through", stages=most, console=quiet_console())
     parts = tmp_path / "parts"
     with pytest.raises(RuntimeError, match="'adapt' needs 'detect', which is not done"):
         adapt(one, parts, stages=["adapt"], console=quiet_console())
     adapt(one, parts, stages=["detect"], console=quiet_console())
-    # Killed after the weights were renamed, and before the result was written.
-    monkeypatch.setattr(adapt_stages, "write_json", _fail_at("result.json"))
+    # Killed between the scores of both models.
+    monkeypatch.setattr(adapt_stages, "write_json", _fail_at("score/after.json"))
     with pytest.raises(KeyboardInterrupt):
-        adapt(one, parts, console=quiet_console())
+        adapt(one, parts, stages=most, console=quiet_console())
+    written = (parts / "score/before.json").stat().st_mtime_ns
+    # Killed after the weights were renamed, and before the result was written.
+    monkeypatch.setattr(adapt_stages, "write_json", _fail_at("publish/result.json"))
+    with pytest.raises(KeyboardInterrupt):
+        adapt(one, parts, stages=most, console=quiet_console())
+    assert (parts / "score/before.json").stat().st_mtime_ns == written
     assert (parts / "publish/adapted.pth").is_file()
     assert not (parts / "publish/result.json").exists()
     monkeypatch.setattr(adapt_stages, "write_json", write_json)
     console = quiet_console()
-    adapt(one, parts, console=console)
+    adapt(one, parts, stages=most, console=console)
     assert "adapt: train on the target and the source (done before)" in (
         console.file.getvalue()
     )
     assert same(
         weights(through / "publish/adapted.pth"), weights(parts / "publish/adapted.pth")
     )
+    scores = [
+        json.loads((f / "score/result.json").read_text()) for f in (through, parts)
+    ]
+    assert scores[0] == scores[1]
     # A changed job is refused, with what changed.
     with pytest.raises(RuntimeError, match="budget was '3' and is '4'"):
         adapt(job(site, source=False, budget="4"), parts, console=quiet_console())
@@ -170,7 +198,7 @@ def test_stage_by_stage_after_a_kill_gives_the_same(site, tmp_path, monkeypatch)
 
 def _fail_at(name):
     def write_or_fail(content, path):
-        if Path(path).name == name:
+        if str(path).endswith(name):
             raise KeyboardInterrupt
         write_json(content, path)
 
@@ -207,7 +235,7 @@ def test_dry_run_runs_nothing(site, tmp_path, monkeypatch):
     said = console.file.getvalue()
     assert "8 people (one in each image is assumed)" in said
     assert "300 iterations with 8 source and 8 target images; about" in said
-    assert "[3/3] publish" in said and "nothing was run" in said
+    assert "[4/5] publish" in said and "nothing was run" in said
 
 
 def test_unknown_stage(site, tmp_path):

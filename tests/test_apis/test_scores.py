@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from tiny_run import UDA, run_config
 
+from mmpose_da.apis import scores
 from mmpose_da.apis.scores import (
     PREFIX,
+    harm_warning,
+    quiet_score,
     read_scores,
     score,
     score_benchmark,
@@ -137,3 +140,41 @@ def test_a_checkpoint_without_weights_of_the_model(trained, tmp_path):
     checkpoint = next(run.glob("iter_*.pth"))
     with pytest.raises((ValueError, RuntimeError)):
         score(cfg, checkpoint, tmp_path / "log")
+
+
+def test_scores_without_a_validation_set_are_the_same(
+    coco, mpii, tmp_path, monkeypatch
+):
+    """The same people, whose labels are read or not."""
+    from mmpose_da.apis import train
+
+    monkeypatch.setattr(scores, "BATCH_SIZE", 4)
+    cfg = run_config(tmp_path / "run", coco, mpii, UDA, max_epochs=1)
+    train(cfg)
+    checkpoint = next((tmp_path / "run").glob("epoch_*.pth"))
+    labeled = score(cfg, checkpoint, tmp_path / "log")
+    assert METRIC in labeled
+    cfg.val_pipeline = cfg.val_dataloader.dataset.pipeline
+    for part in ("val", "test"):
+        for key in ("dataloader", "evaluator", "cfg"):
+            cfg.pop(f"{part}_{key}")
+    found = quiet_score(cfg, checkpoint, tmp_path / "log")
+    assert found == {
+        name: pytest.approx(value)
+        for name, value in labeled.items()
+        if name.startswith(PREFIX)
+    }
+    monkeypatch.setattr(scores, "PEOPLE", 3)
+    fewer = quiet_score(cfg, checkpoint, tmp_path / "log", "student")
+    assert fewer.keys() == found.keys() and fewer != found
+    cfg.train_dataloader.dataset.target = None
+    with pytest.raises(ValueError, match="the run has no target"):
+        quiet_score(cfg, checkpoint, tmp_path / "log")
+
+
+def test_warning_of_harm():
+    name = PREFIX + scores.WARNING_SCORE
+    warning = harm_warning({name: 60.0}, {name: 55.5})
+    assert "may have done harm" in warning and "from 60.0 to 55.5" in warning
+    assert harm_warning({name: 60.0}, {name: 60.0}) is None
+    assert harm_warning({name: 60.0}, {}) is None and harm_warning({}, {}) is None

@@ -9,6 +9,7 @@ from mmpose_da.visualization import (
     embed_features,
     extract_features,
     feature_embedding,
+    nearest_of_same_domain,
     plot_feature_embedding,
 )
 
@@ -69,6 +70,45 @@ def test_the_same_features_give_the_same_points():
         ("third", (3, 2)),
     ]
     assert all(np.array_equal(first[name], again[name]) for name in features)
+
+
+def test_pca_is_that_of_the_covariance():
+    rng = np.random.default_rng(0)
+    mixed = rng.normal(size=(30, 5)) @ rng.normal(size=(5, 5))
+    features = dict(here=mixed[:10], there=mixed[10:])
+    points = np.concatenate(list(embed_features(features, "pca").values()))
+    centered = mixed - mixed.mean(0)
+    values, vectors = np.linalg.eigh(centered.T @ centered)
+    for axis, index in enumerate(np.argsort(-values)[:2]):
+        expected = centered @ vectors[:, index]
+        sign = np.sign(vectors[np.abs(vectors[:, index]).argmax(), index])
+        np.testing.assert_allclose(points[:, axis], sign * expected, atol=1e-8)
+    with pytest.raises(ValueError, match="method='umap' is none of"):
+        embed_features(features, "umap")
+
+
+def test_nearest_of_same_domain_equals_loops():
+    features = clusters(distance=0.6, count=12)
+    features["there"] = features["there"][:8]
+    points = [("here", features["here"][i * 12 // 8]) for i in range(8)]
+    points += [("there", point) for point in features["there"]]
+    same = 0
+    for i, (domain, point) in enumerate(points):
+        others = [other for j, other in enumerate(points) if j != i]
+        nearest = min(others, key=lambda other: ((other[1] - point) ** 2).sum())
+        same += nearest[0] == domain
+    assert nearest_of_same_domain(features) == same / 16
+    assert nearest_of_same_domain(clusters(distance=20)) == 1
+
+
+def test_pooled_features_are_taken_as_they_are(people, monkeypatch):
+    model = tiny_model.build()
+    maps = extract_features(model, people, 3)
+    extract = model.extract_feat
+    monkeypatch.setattr(
+        model, "extract_feat", lambda images: (extract(images)[-1].mean((2, 3)),)
+    )
+    np.testing.assert_allclose(extract_features(model, people, 3), maps)
 
 
 def test_bad_features_get_a_clear_error():

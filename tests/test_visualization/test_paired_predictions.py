@@ -6,7 +6,11 @@ import torch
 from mmpose.registry import DATASETS
 from tiny_domains import VAL_PIPELINE
 
-from mmpose_da.visualization import draw_paired_predictions, paired_predictions
+from mmpose_da.visualization import (
+    draw_paired_predictions,
+    draw_person,
+    paired_predictions,
+)
 
 
 @pytest.fixture
@@ -105,3 +109,12 @@ def test_the_joints_of_a_model_may_not_be_those_of_the_dataset(tmp_path, people,
 def test_no_person_is_an_error(tmp_path, people):
     with pytest.raises(ValueError, match="no people to draw: num_images=0"):
         draw_paired_predictions({}, people, 0, tmp_path / "x.png")
+
+
+def test_one_person_is_drawn_as_in_the_figure(tmp_path, people, tiles):
+    sample = people[0]["data_samples"]
+    points = sample.gt_instances.keypoints
+    drawn = draw_person(sample, points, people.metainfo)
+    draw_paired_predictions({}, people, 1, tmp_path / "x.png")
+    assert all(sample.gt_instances.keypoints_visible.ravel() > 0)
+    assert np.array_equal(drawn, tiles[-1][1]) and drawn.shape[0] == 256

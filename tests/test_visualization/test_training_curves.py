@@ -61,6 +61,12 @@ def test_curves_are_what_was_logged(tmp_path, figures):
     assert metric.get_title() == "PCK"
 
 
+def test_without_a_metric_there_are_only_losses(tmp_path, figures):
+    plot_training_curves(dict(run=SOURCE), None, tmp_path / "x.png")
+    (axis,) = figures[0].axes
+    assert curves(axis) == {"loss_kpt": [(10, 4), (20, 2)]}
+
+
 def test_what_is_not_there_gets_a_clear_error(tmp_path):
     with pytest.raises(ValueError, match="metric 'AP'.*'PCK'"):
         plot_training_curves(dict(run=SOURCE), "AP", tmp_path / "x.png")

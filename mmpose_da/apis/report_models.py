@@ -1,0 +1,163 @@
+"""The models of a report, before and after adaptation, and what they predict."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset, pseudo_collate
+from mmengine.device import get_device
+from mmengine.registry import init_default_scope
+from mmengine.runner import CheckpointLoader
+from mmpose.models.pose_estimators.base import BasePoseEstimator
+from mmpose.registry import MODELS
+
+from .adapt_model import ADAPTIVE
+from .publish import deploy_config, stock_checkpoint
+
+BATCH_SIZE = 32
+
+
+def load_deployed(
+    cfg: Config, checkpoint: str, network: str | None = None
+) -> BasePoseEstimator:
+    """Build the network that a run deploys, with the weights of a checkpoint.
+
+    Args:
+        cfg (Config): The config of the run, adaptive or not.
+        checkpoint (str): A checkpoint of the run, one that it can start from, or a
+            published one.
+        network (str, optional): ``'student'`` or ``'teacher'``. Defaults to None: the
+            one that the config deploys.
+
+    Returns:
+        BasePoseEstimator: The stock model, in evaluation mode.
+
+    Raises:
+        ValueError: If the checkpoint does not have all of its weights.
+    """
+    init_default_scope(cfg.get("default_scope") or "mmpose")
+    if cfg.model.get("type") == ADAPTIVE:
+        if network is None:
+            network = (cfg.model.get("test_cfg") or {}).get("network", "student")
+        model = deploy_config(cfg)["model"]
+    else:
+        model = cfg.model.to_dict()
+    content = CheckpointLoader.load_checkpoint(str(checkpoint), "cpu", "silent")
+    built = MODELS.build(model)
+    try:
+        weights = stock_checkpoint(content, network or "student")["state_dict"]
+        missing = built.load_state_dict(weights, strict=False).missing_keys
+        if missing:
+            raise ValueError(f"it lacks {len(missing)} weights, such as {missing[:3]}")
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"the checkpoint '{checkpoint}' does not match the model: {error}"
+        ) from error
+    return built.to(get_device()).eval()
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What models predict for n people.
+
+    Attributes:
+        keypoints (dict[str, np.ndarray]): Joints (n, K, 2) in pixels of the image, by
+            title of the model.
+        confidence (dict[str, np.ndarray]): Their confidence (n, K).
+        sizes (np.ndarray): The longer side (n,) of the box of each person.
+        truth (np.ndarray): The labels (n, K, 2); NaN where there are none.
+    """
+
+    keypoints: dict[str, np.ndarray]
+    confidence: dict[str, np.ndarray]
+    sizes: np.ndarray
+    truth: np.ndarray
+
+    def change(self, before: str, after: str, joints: Sequence[int]) -> np.ndarray:
+        """Return how far the joints of each person moved on average (n,).
+
+        It is in percent of the longer side of the box.
+        """
+        moved = self.keypoints[after] - self.keypoints[before]
+        distance = np.linalg.norm(moved, axis=-1)[:, list(joints)]
+        return 100 * distance.mean(axis=1) / self.sizes
+
+    def errors(self, title: str) -> np.ndarray:
+        """Return the distance (n, K) of predictions and labels.
+
+        It is in percent of the longer side of the box; NaN where there is no label.
+        """
+        distance = np.linalg.norm(self.keypoints[title] - self.truth, axis=-1)
+        return 100 * distance / self.sizes[:, None]
+
+
+@torch.no_grad()
+def predict(
+    models: Mapping[str, BasePoseEstimator],
+    dataset: BaseDataset,
+    indices: Sequence[int],
+    progress: Callable[[int, int], None] | None = None,
+) -> Predictions:
+    """Predict joints of people with each model.
+
+    Args:
+        models (Mapping[str, BasePoseEstimator]): Models by title.
+        dataset (BaseDataset): A dataset with a pipeline for prediction.
+        indices (Sequence[int]): The people.
+        progress (Callable[[int, int], None], optional): Called with the completed and
+            the total number of people. Defaults to None.
+
+    Returns:
+        Predictions: The predictions, in the order of ``indices``.
+
+    Raises:
+        ValueError: If there are no people.
+    """
+    if not len(indices):
+        raise ValueError("there are no people to predict")
+    keypoints: dict[str, list] = {title: [] for title in models}
+    confidence: dict[str, list] = {title: [] for title in models}
+    sizes, truth = [], []
+    for start in range(0, len(indices), BATCH_SIZE):
+        chosen = indices[start : start + BATCH_SIZE]
+        people = [dataset[int(index)] for index in chosen]
+        for title, model in models.items():
+            # The models modify the samples they receive.
+            data = pseudo_collate([copy.deepcopy(person) for person in people])
+            for sample in model.test_step(data):
+                found = sample.pred_instances
+                keypoints[title].append(found.keypoints[0, :, :2])
+                confidence[title].append(found.keypoint_scores[0])
+        for person in people:
+            given = person["data_samples"].gt_instances
+            low, high = np.reshape(given.bboxes[0], (2, 2))
+            sizes.append((high - low).max())
+            truth.append(_labels(given))
+        if progress is not None:
+            progress(len(sizes), len(indices))
+    count = len(next(iter(keypoints.values()))[0])
+    unknown = np.full((count, 2), np.nan)
+    return Predictions(
+        {title: np.stack(found) for title, found in keypoints.items()},
+        {title: np.stack(found) for title, found in confidence.items()},
+        np.array(sizes, float),
+        np.stack([unknown if one is None else one for one in truth]),
+    )
+
+
+def _labels(given: Any) -> np.ndarray | None:
+    """Return the labels (K, 2) of a person, NaN where there are none, or None."""
+    if "keypoints" not in given:
+        return None
+    points = np.array(given.keypoints[0, :, :2], float)
+    visible = np.asarray(given.keypoints_visible[0])
+    if visible.ndim == 2:  # with the weights of joints
+        visible = visible.prod(axis=-1)
+    points[visible <= 0] = np.nan
+    return points
