@@ -71,7 +71,7 @@ def test_commands(site, repo):
 
 
 def test_report_has_the_sections_of_the_page(repo):
-    from mmpose_da.apis.report_sections import SECTIONS
+    from mmpose_da.apis.report.sections import SECTIONS
 
     text = (repo / "docs/adapt.md").read_text()
     [table] = re.findall(r"\| section .*?\n\n", text, re.DOTALL)

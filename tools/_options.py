@@ -119,7 +119,7 @@ DETECTION = (
 
 
 def add_detection(parser: argparse.ArgumentParser, prefix: str = "") -> None:
-    """Add the options of ``mmpose_da.apis.detect.Detection``."""
+    """Add the options of ``mmpose_da.apis.detect.run.Detection``."""
     parser.add_argument(
         "--detector",
         choices=("torchvision", "mmdet", "boxes", "whole", "hog"),
@@ -133,7 +133,7 @@ def add_detection(parser: argparse.ArgumentParser, prefix: str = "") -> None:
 
 
 def detection_of(args: argparse.Namespace) -> dict:
-    """Return the given arguments of ``mmpose_da.apis.detect.Detection``."""
+    """Return the given arguments of ``mmpose_da.apis.detect.run.Detection``."""
     given = {name: getattr(args, f"detect_{name}") for name, _, _ in DETECTION}
     given["detector"] = args.detector
     return {name: value for name, value in given.items() if value is not None}

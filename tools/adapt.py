@@ -111,9 +111,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Adapt."""
     args = parse_args(argv)
-    from mmpose_da.apis.adapt import Job, adapt, dry_run
-    from mmpose_da.apis.adapt_config import Source
-    from mmpose_da.apis.detect import Detection
+    from mmpose_da.apis.adapt.config import Source
+    from mmpose_da.apis.adapt.run import Job, adapt, dry_run
+    from mmpose_da.apis.detect.run import Detection
 
     try:
         source = args.source and Source(

@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     option("--batch-size", type=positive, default=8, help="images searched at once")
     option("--device", help="such as cpu or cuda:1 (default: a GPU if there is one)")
     args = parser.parse_args(argv)
-    from mmpose_da.apis.detect import Detection, describe_detected, detect
+    from mmpose_da.apis.detect.run import Detection, describe_detected, detect
     from mmpose_da.apis.render import progress_bars
 
     try:

@@ -49,9 +49,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Write the report."""
     args = parse_args(argv)
     import mmpose_da  # noqa: F401 - registers
-    from mmpose_da.apis.adapt_config import Source
-    from mmpose_da.apis.report import write_report
-    from mmpose_da.apis.report_run import run_of_config, run_of_job
+    from mmpose_da.apis.adapt.config import Source
+    from mmpose_da.apis.report.run import run_of_config, run_of_job
+    from mmpose_da.apis.report.write import write_report
 
     labels = args.labels and Source(args.labels, args.label_images, args.label_joints)
     options = dict(labels=labels, embedding=args.embedding, people=args.people)

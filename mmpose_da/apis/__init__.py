@@ -1,7 +1,8 @@
 """What the command lines in ``tools/`` call.
 
-Work of one kind has a module of its own, imported by name: :mod:`.benchmark`,
-:mod:`.demo`, :mod:`.render`, :mod:`.step_benchmark`, :mod:`.resume_check`.
+Work of one kind has a module or a package of its own, imported by name: :mod:`.adapt`,
+:mod:`.detect`, :mod:`.report`, :mod:`.scores`, :mod:`.benchmark`, :mod:`.demo`,
+:mod:`.render`, :mod:`.step_benchmark`, :mod:`.resume_check`.
 """
 
 from .config import config_text, enable_hook, load_config, merge_options, with_pair

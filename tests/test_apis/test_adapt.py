@@ -15,20 +15,22 @@ from mmpose.registry import MODELS
 from rich.console import Console
 from tiny_site import write_model, write_site
 
-from mmpose_da.apis import adapt_plan, adapt_stages, config_text, train
-from mmpose_da.apis.adapt import adapt, dry_run
-from mmpose_da.apis.adapt_config import (
+from mmpose_da.apis import config_text, train
+from mmpose_da.apis.adapt import plan as adapt_plan
+from mmpose_da.apis.adapt import stages as adapt_stages
+from mmpose_da.apis.adapt.config import (
     Plan,
     Source,
     default_iterations,
     target_dataset,
     training_config,
 )
-from mmpose_da.apis.adapt_job import Job, Work, parse_budget
-from mmpose_da.apis.adapt_methods import METHODS
-from mmpose_da.apis.adapt_model import check_weights, load_model
-from mmpose_da.apis.adapt_plan import make_plan
-from mmpose_da.apis.detect import Detected, Detection
+from mmpose_da.apis.adapt.job import Job, Work, parse_budget
+from mmpose_da.apis.adapt.methods import METHODS
+from mmpose_da.apis.adapt.model import check_weights, load_model
+from mmpose_da.apis.adapt.plan import make_plan
+from mmpose_da.apis.adapt.run import adapt, dry_run
+from mmpose_da.apis.detect.run import Detected, Detection
 from mmpose_da.apis.stages import read_result
 from mmpose_da.apis.work_files import write_json
 from mmpose_da.structures import joint_definition

@@ -8,9 +8,8 @@ import pytest
 import torch
 from mmpose.registry import DATASETS
 
-from mmpose_da.apis import detect as module
-from mmpose_da.apis.detect import Detection, detect
-from mmpose_da.apis.detectors import (
+from mmpose_da.apis.detect import run as module
+from mmpose_da.apis.detect.detectors import (
     PERSON,
     BoxFile,
     Detector,
@@ -18,7 +17,8 @@ from mmpose_da.apis.detectors import (
     Picture,
     TorchvisionDetector,
 )
-from mmpose_da.apis.images import list_images, perceptual_hash
+from mmpose_da.apis.detect.images import list_images, perceptual_hash
+from mmpose_da.apis.detect.run import Detection, detect
 
 JOINTS = dict(from_file="configs/_base_/datasets/coco.py")
 

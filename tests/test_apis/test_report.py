@@ -16,15 +16,16 @@ from mmengine.config import Config
 from tiny_domains import VAL_PIPELINE
 from tiny_site import write_model, write_site
 
-from mmpose_da.apis import config_text, report_sections
-from mmpose_da.apis.adapt_config import Plan, Source, target_dataset, training_config
-from mmpose_da.apis.adapt_model import load_model
-from mmpose_da.apis.detect import Detection, detect
-from mmpose_da.apis.report import write_report
-from mmpose_da.apis.report_models import Predictions, load_deployed, predict
-from mmpose_da.apis.report_page import Section, Table, Text, photo, render_page
-from mmpose_da.apis.report_run import Evidence, Run, run_of_config, run_of_job
-from mmpose_da.apis.report_sections import SECTIONS, build_section, find_warnings
+from mmpose_da.apis import config_text
+from mmpose_da.apis.adapt.config import Plan, Source, target_dataset, training_config
+from mmpose_da.apis.adapt.model import load_model
+from mmpose_da.apis.detect.run import Detection, detect
+from mmpose_da.apis.report import sections as report_sections
+from mmpose_da.apis.report.models import Predictions, load_deployed, predict
+from mmpose_da.apis.report.page import Section, Table, Text, photo, render_page
+from mmpose_da.apis.report.run import Evidence, Run, run_of_config, run_of_job
+from mmpose_da.apis.report.sections import SECTIONS, build_section, find_warnings
+from mmpose_da.apis.report.write import write_report
 from mmpose_da.apis.work_files import write_json
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -210,7 +211,7 @@ def test_any_run(work, tmp_path, monkeypatch):
         scored.append((str(checkpoint), network))
         return dict(SCORES, PCK=50.0)
 
-    monkeypatch.setattr("mmpose_da.apis.report_run.quiet_score", score)
+    monkeypatch.setattr("mmpose_da.apis.report.run.quiet_score", score)
     config, checkpoint = work / "adapt/input/config.py", work / "adapt/iter_20.pth"
     run = run_of_config(config, checkpoint)
     assert run.job is None and run.before == str(work.parent / "model/heatmap.pth")

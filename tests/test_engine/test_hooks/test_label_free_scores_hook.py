@@ -98,7 +98,7 @@ def test_views_are_compared_at_the_same_place_of_the_image(batches, monkeypatch)
 
 
 def test_left_and_right_change_places_in_a_mirror_image(batches, monkeypatch):
-    """A network that finds left joints in the left half, and right ones in the right."""
+    """A network that finds left joints in the left half, and right ones right."""
     model = build(joints="MpiiDataset").eval()
     names = [model.metainfo["keypoint_id2name"][k] for k in range(16)]
     hook = LabelFreeScoresHook(view=dict(type="RandomView", flip_prob=1.0))

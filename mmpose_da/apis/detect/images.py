@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..datasets.load_intact_image import LoadIntactImage
-from ..engine import AtomicLocalBackend
-from .work_files import Journal, read_json
+from ...datasets.load_intact_image import LoadIntactImage
+from ...engine import AtomicLocalBackend
+from ..work_files import Journal, read_json
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 #: Frames per second that are taken from a video by default.

@@ -16,9 +16,9 @@ import torch
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 
-from ..compat.mmcv_ops import EXTENSION
+from ...compat.mmcv_ops import EXTENSION
+from ..work_files import read_json
 from .images import Images
-from .work_files import read_json
 
 DEFAULT_TORCHVISION = "fasterrcnn_resnet50_fpn_v2"
 #: The label of a person in torchvision's detectors, which are trained on COCO.

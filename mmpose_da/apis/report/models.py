@@ -17,8 +17,8 @@ from mmengine.runner import CheckpointLoader
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import MODELS
 
-from .adapt_model import ADAPTIVE
-from .publish import deploy_config, stock_checkpoint
+from ..adapt.model import ADAPTIVE
+from ..publish import deploy_config, stock_checkpoint
 
 BATCH_SIZE = 32
 

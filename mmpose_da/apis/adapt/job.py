@@ -14,7 +14,11 @@ from mmengine.config import Config
 from rich.console import Console
 from rich.progress import TaskID
 
-from .adapt_config import (
+from ..detect.run import Detected, Detection, read_detected
+from ..onnx_export import check_onnx
+from ..quiet import quiet
+from ..render import progress_bars
+from .config import (
     LEARNING_RATE,
     Plan,
     Source,
@@ -22,12 +26,8 @@ from .adapt_config import (
     target_dataset,
     training_config,
 )
-from .adapt_methods import method_of
-from .adapt_model import SourceModel, check_weights, load_model
-from .detect import Detected, Detection, read_detected
-from .onnx_export import check_onnx
-from .quiet import quiet
-from .render import progress_bars
+from .methods import method_of
+from .model import SourceModel, check_weights, load_model
 
 #: Seconds by the unit of a budget of time.
 UNITS = dict(s=1, sec=1, m=60, min=60, h=3600)
@@ -44,7 +44,7 @@ class Job:
         checkpoint (str, optional): The weights. Defaults to None: those that MMPose
             publishes for the name.
         source (Source, optional): Labeled source images. Defaults to None: source-free.
-        method (str): See :data:`~mmpose_da.apis.adapt_methods.METHODS`. Defaults to
+        method (str): See :data:`~mmpose_da.apis.adapt.methods.METHODS`. Defaults to
             ``'mean-teacher'``.
         budget (str, optional): Iterations (``'2000'``) or time (``'30min'``, ``'2h'``)
             of the training. Defaults to None: by the amount of data and the device.

@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass
 
 from mmengine.config import Config
 
-from .adapt_config import Plan
-from .adapt_job import Work
-from .adapt_plan import describe_plan, describe_time, make_plan
-from .detect import describe_detected, detect
-from .publish import publish
-from .quiet import quiet
-from .report import write_report
-from .report_run import AFTER, BEFORE, run_of_job
-from .scores import PREFIX, WARNING_SCORE, harm_warning, quiet_score
-from .stages import read_result, train_stage
-from .work_files import read_json, write_json
+from ..detect.run import describe_detected, detect
+from ..publish import publish
+from ..quiet import quiet
+from ..report.run import AFTER, BEFORE, run_of_job
+from ..report.write import write_report
+from ..scores import PREFIX, WARNING_SCORE, harm_warning, quiet_score
+from ..stages import read_result, train_stage
+from ..work_files import read_json, write_json
+from .config import Plan
+from .job import Work
+from .plan import describe_plan, describe_time, make_plan
 
 
 def run_detect(work: Work) -> str:

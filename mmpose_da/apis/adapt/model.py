@@ -17,9 +17,9 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 from mmpose.registry import MODELS
 
-from ..structures import joint_metainfo
-from .publish import ADAPTIVE_KEYS, deploy_config
-from .training import start_from_scratch
+from ...structures import joint_metainfo
+from ..publish import ADAPTIVE_KEYS, deploy_config
+from ..training import start_from_scratch
 
 #: Estimators that can be adapted.
 STOCK, ADAPTIVE = "TopdownPoseEstimator", "DomainAdaptiveTopdown"

@@ -11,11 +11,11 @@ from typing import Any
 from mmengine.config import Config
 from mmpose.registry import DATASETS, MODELS
 
-from ..datasets import MixedDomainDataset
-from ..structures import joint_metainfo
-from .adapt_methods import METHODS, adaptations, base_config, method_of
-from .adapt_model import ADAPTIVE, SourceModel
-from .publish import plain_metainfo
+from ...datasets import MixedDomainDataset
+from ...structures import joint_metainfo
+from ..publish import plain_metainfo
+from .methods import METHODS, adaptations, base_config, method_of
+from .model import ADAPTIVE, SourceModel
 
 #: Images of a domain in a batch, on a GPU and on a CPU.
 BATCH = dict(cuda=32, cpu=8)
@@ -137,7 +137,7 @@ def training_config(
         model (SourceModel): The model to adapt.
         target (dict): The dataset config of the target.
         source (dict, optional): The same for the source. None: source-free.
-        method (str): The method; see :data:`~mmpose_da.apis.adapt_methods.METHODS`.
+        method (str): The method; see :data:`~mmpose_da.apis.adapt.methods.METHODS`.
         plan (Plan): The size of the run.
         network (str, optional): The network to deploy, ``'student'`` or ``'teacher'``.
             Defaults to None: the teacher, if there is one.

@@ -8,12 +8,12 @@ from pathlib import Path
 from mmengine.config import Config
 from mmpose.models.heads import BaseHead
 
-from ..models.heads import head_outputs
+from ...models.heads import head_outputs
 
 
 def base_config() -> Config:
     """Load ``configs/_base_/adapt.py``, of the wheel or of the checkout."""
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     for folder in (package / ".mim", package.parent):
         path = folder / "configs/_base_/adapt.py"
         if path.is_file():

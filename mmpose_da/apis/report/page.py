@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..engine import AtomicLocalBackend
+from ...engine import AtomicLocalBackend
 
 JPEG_QUALITY = 88
 

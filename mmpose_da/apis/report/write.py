@@ -9,10 +9,10 @@ from pathlib import Path
 
 from mmengine.registry import init_default_scope
 
-from .report_page import render_page, write_page
-from .report_run import Evidence, Run
-from .report_sections import SECTIONS, build_section, find_warnings
-from .training import HARMLESS_WARNINGS
+from ..training import HARMLESS_WARNINGS
+from .page import render_page, write_page
+from .run import Evidence, Run
+from .sections import SECTIONS, build_section, find_warnings
 
 Progress = Callable[[str, int, int], None]
 
@@ -29,8 +29,8 @@ def write_report(
     is replaced with the reason.
 
     Args:
-        run (Run): The run; see :func:`~mmpose_da.apis.report_run.run_of_job` and
-            :func:`~mmpose_da.apis.report_run.run_of_config`.
+        run (Run): The run; see :func:`~mmpose_da.apis.report.run.run_of_job` and
+            :func:`~mmpose_da.apis.report.run.run_of_config`.
         path (str | Path): The HTML file.
         progress (Callable[[str, int, int], None], optional): Called with what is being
             done, the completed, and the total number. Defaults to None.

@@ -15,20 +15,20 @@ from pathlib import Path
 from mmengine.device import get_device
 from rich.console import Console
 
-from .adapt_job import Job, Work, check_job
-from .adapt_plan import (
+from ..machine import cpu_name, device_name, training_threads
+from ..report.run import Run
+from ..scores import PEOPLE
+from ..stages import locked
+from ..work_files import Journal, keep_settings
+from .job import Job, Work, check_job
+from .plan import (
     describe_plan,
     describe_time,
     detection_time,
     make_plan,
     preview,
 )
-from .adapt_stages import choose_stages
-from .machine import cpu_name, device_name, training_threads
-from .report_run import Run
-from .scores import PEOPLE
-from .stages import locked
-from .work_files import Journal, keep_settings
+from .stages import choose_stages
 
 
 def adapt(

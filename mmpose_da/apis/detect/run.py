@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..stages import locked
+from ..work_files import Journal, keep_settings, read_json, write_json
 from .detectors import BoxFile, Detector, Picture, build_detector, check_detector
 from .images import Images, extract_frames, is_video, list_images, read_image
-from .stages import locked
-from .work_files import Journal, keep_settings, read_json, write_json
 
 #: Names of left-out images or people that a result lists for each reason.
 EXAMPLES = 20
@@ -37,7 +37,7 @@ class Detection:
         weights (str, optional): Its weights. Defaults to None: those of torchvision are
             downloaded.
         boxes (str, optional): The file of the detector ``'boxes'``; see
-            :class:`~mmpose_da.apis.detectors.BoxFile`. Defaults to None.
+            :class:`~mmpose_da.apis.detect.detectors.BoxFile`. Defaults to None.
         score (float, optional): Boxes with a lower score are left out. Defaults to
             None: 0 for boxes of a file, otherwise 0.5.
         min_size (float): Boxes are left out whose longer side is shorter than this, in

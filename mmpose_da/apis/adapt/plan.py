@@ -8,16 +8,16 @@ from pathlib import Path
 
 import cv2
 
-from .adapt_config import BATCH, Plan, default_iterations
-from .adapt_job import Work, parse_budget
-from .adapt_methods import METHODS
-from .detect import Detected, Detection, detect
-from .detectors import Picture, build_detector
-from .images import Video, is_video, list_images, read_image
-from .machine import num_cores
-from .quiet import quiet
-from .step_time import step_time
-from .work_files import write_json
+from ..detect.detectors import Picture, build_detector
+from ..detect.images import Video, is_video, list_images, read_image
+from ..detect.run import Detected, Detection, detect
+from ..machine import num_cores
+from ..quiet import quiet
+from ..step_time import step_time
+from ..work_files import write_json
+from .config import BATCH, Plan, default_iterations
+from .job import Work, parse_budget
+from .methods import METHODS
 
 #: Images on which a dry run measures.
 PREVIEW = 16

@@ -12,23 +12,23 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmpose.registry import DATASETS
 
-from ..structures import joint_definition
-from ..version import __version__
-from ..visualization import (
+from ...structures import joint_definition
+from ...version import __version__
+from ...visualization import (
     draw_person,
     nearest_of_same_domain,
     plot_confidence,
     plot_feature_embedding,
     plot_training_curves,
 )
-from ..visualization.training_curves import loss_terms
-from .machine import device_name
-from .publish_record import adaptation_record
-from .quiet import quiet
-from .report_page import Block, Gallery, Picture, Section, Table, Text, photo, plotted
-from .report_run import AFTER, BEFORE, Evidence
-from .scores import PREFIX, WARNING_SCORE, harm_warning
-from .target_people import training_data
+from ...visualization.training_curves import loss_terms
+from ..machine import device_name
+from ..publish_record import adaptation_record
+from ..quiet import quiet
+from ..scores import PREFIX, WARNING_SCORE, harm_warning
+from ..target_people import training_data
+from .page import Block, Gallery, Picture, Section, Table, Text, photo, plotted
+from .run import AFTER, BEFORE, Evidence
 
 #: What a part of a report raises if something is missing.
 PROBLEMS = (ImportError, OSError, RuntimeError, ValueError)

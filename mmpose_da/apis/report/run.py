@@ -17,16 +17,16 @@ from mmengine.runner import CheckpointLoader
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import DATASETS
 
-from ..structures import joint_definition
-from ..visualization import extract_features
-from .adapt_config import Source
-from .detect import Detected, read_detected
-from .quiet import quiet
-from .report_models import Predictions, load_deployed, predict
-from .scores import quiet_score
-from .stages import read_result, scalars
-from .target_people import MIXED, people_of, prediction_pipeline, spread, taught_joints
-from .work_files import read_json
+from ...structures import joint_definition
+from ...visualization import extract_features
+from ..adapt.config import Source
+from ..detect.run import Detected, read_detected
+from ..quiet import quiet
+from ..scores import quiet_score
+from ..stages import read_result, scalars
+from ..target_people import MIXED, people_of, prediction_pipeline, spread, taught_joints
+from ..work_files import read_json
+from .models import Predictions, load_deployed, predict
 
 BEFORE, AFTER = "before", "after"
 #: The largest number of people of each domain whose features are embedded.

@@ -1,0 +1,1 @@
+"""From a trained model and raw images to an adapted, published model: see ``run``."""

@@ -1,0 +1,1 @@
+"""People in a folder of images, a video, or a COCO file: see ``run``."""
