@@ -88,3 +88,14 @@ def test_its_checkpoint_is_the_encoder_and_the_start_of_adain(tmp_path):
     assert torch.equal(styled[0], images[0]) and not torch.equal(styled[1], images[1])
     with pytest.raises(ValueError, match="does not have channels|no weights"):
         AdaINStyle(path, decoder, (8, None, 16))(images, images, torch.ones(2))
+
+
+def test_half_precision():
+    model, batch = build(), data(source=1, target_unlabeled=1)
+    expected = losses(model, batch)["loss"].detach()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = losses(model, batch)["loss"]
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss.detach(), expected, rtol=0.05, atol=1e-3)
+    loss.backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
