@@ -8,13 +8,14 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
-import mmengine
 from mmengine.config import Config
 from mmengine.runner import Runner
 from scipy.stats import spearmanr
 
+from ..engine import AtomicLocalBackend
 from .quiet import quiet
 from .target_people import people_of
 from .testing import set_checkpoint
@@ -60,7 +61,7 @@ def score(
     cfg = deepcopy(cfg)
     cfg.work_dir = str(work_dir)
     cfg.resume = False
-    cfg.visualizer = None  # a named one may be that of a training in this process
+    cfg.visualizer = None  # a named one may be that of another run in this process
     if network is not None:
         cfg.model.test_cfg = dict(cfg.model.get("test_cfg") or {}, network=network)
     if not cfg.get("val_dataloader"):
@@ -182,15 +183,12 @@ def read_scores(path: str | Path) -> list[dict[str, str]]:
 
 def write_scores(path: str | Path, lines: Sequence[dict[str, str]]) -> None:
     """Write a CSV file with the columns of all lines."""
-    path = Path(path)
-    mmengine.mkdir_or_exist(str(path.parent))
     names = list(dict.fromkeys(name for line in lines for name in line))
-    partial = path.with_suffix(".tmp")
-    with open(partial, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(lines)
-    partial.replace(path)
+    text = StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    AtomicLocalBackend().put_text(text.getvalue(), path)
 
 
 @dataclass(frozen=True)

@@ -150,6 +150,7 @@ def training_config(
         ValueError: If the method does not fit the model, or needs a source.
     """
     base = base_config()
+    given = base.to_dict()
     trains = method_of(method, source is not None).trains
     estimator, teaches = _estimator(model, base, method, plan, source is not None)
     if network == "teacher" and not teaches:
@@ -162,22 +163,22 @@ def training_config(
     every = max(1, plan.iterations // CHECKPOINTS)
     runtime = {
         key: value
-        for key, value in base.to_dict().items()
+        for key, value in given.items()
         if key
         in ("custom_imports", "runner_type", "default_scope", "env_cfg", "visualizer")
     }
     runtime["default_hooks"] = dict(
-        base.to_dict()["default_hooks"],
+        given["default_hooks"],
         logger=dict(type="LoggerHook", interval=max(1, plan.iterations // LOG_LINES)),
         checkpoint=dict(
-            base.to_dict()["safe_checkpoints"],
+            given["safe_checkpoints"],
             interval=every,
             by_epoch=False,
             max_keep_ckpts=2,
         ),
-        **base.to_dict()["checks"],
+        **given["checks"],
     )
-    hooks = list(base.to_dict()["custom_hooks"])
+    hooks = list(given["custom_hooks"])
     content = dict(
         **runtime,
         log_processor=dict(type="LogProcessor", window_size=50, by_epoch=False),
@@ -189,7 +190,7 @@ def training_config(
             batch_size=sum(counts.values()),
             num_workers=plan.workers,
             persistent_workers=plan.workers > 0,
-            worker_init_fn=base.to_dict()["worker_init_fn"],
+            worker_init_fn=given["worker_init_fn"],
             sampler=dict(type="DefaultSampler", shuffle=True),
             batch_sampler=dict(
                 type="MixedDomainBatchSampler", samples_per_domain=counts

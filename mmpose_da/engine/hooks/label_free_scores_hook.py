@@ -41,7 +41,8 @@ class LabelFreeScoresHook(Hook):
     how well each of them ranks models. They can choose a checkpoint, such as
     ``save_best='label_free/consistency'`` with ``rule='greater'``.
 
-    The hook runs the deployed network twice more on each image, without the flip test.
+    The hook runs the deployed network twice more on each image, without the flip test,
+    and the other one of student and teacher once.
 
     Args:
         view (dict, optional): Config of the random view. Defaults to None:
@@ -121,15 +122,14 @@ class LabelFreeScoresHook(Hook):
         blank = [PoseDataSample() for _ in inputs]
         data = model.data_preprocessor(dict(inputs=inputs, data_samples=blank))
         images = data["inputs"]
-        found, points, confidence = self._read(model, model.deployed, images)
+        deployed = model.deployed
+        found, points, confidence = self._read(model, deployed, images)
         self._count("confidence", confidence)
 
         with torch.random.fork_rng():
             torch.manual_seed(batch_idx)
             view = self.view(self.pixels.to_rgb(images))
-        _, seen, _ = self._read(
-            model, model.deployed, self.pixels.from_rgb(view.images)
-        )
+        _, seen, _ = self._read(model, deployed, self.pixels.from_rgb(view.images))
         flip = view.flipped, model.metainfo["flip_indices"]
         expected = swap_joints(warp_points(points, view.matrices), *flip)
         size = expected.new_tensor(images.shape[:1:-1])
@@ -142,9 +142,9 @@ class LabelFreeScoresHook(Hook):
             if adaptation.teacher is not None and adaptation.teacher_is_set
         ]
         for teacher in teachers:
-            _, taught, _ = self._read(model, teacher, images)
-            _, own, _ = self._read(model, model.student, images)
-            self._count("teacher_agreement", self._same(own, taught, size))
+            other = model.student if deployed is teacher else teacher
+            _, elsewhere, _ = self._read(model, other, images)
+            self._count("teacher_agreement", self._same(points, elsewhere, size))
 
         maps = model.head_outputs.maps(found)
         if "xy" in maps:
