@@ -19,7 +19,7 @@ from mmpose.registry import MODELS
 
 from ..models.pose_estimators import PoseNetwork
 from .config import load_config
-from .training import HARMLESS_WARNINGS
+from .training import ignore_harmless_warnings
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,7 @@ def _quiet() -> Iterator[None]:
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            for message in HARMLESS_WARNINGS:
-                warnings.filterwarnings("ignore", message, UserWarning)
+            ignore_harmless_warnings()
             yield
     finally:
         logger.setLevel(level)

@@ -8,7 +8,7 @@ from io import StringIO
 
 from mmengine.logging import MMLogger
 
-from .training import HARMLESS_WARNINGS
+from .training import ignore_harmless_warnings
 
 
 @contextmanager
@@ -24,8 +24,7 @@ def quiet(level: int = logging.WARNING) -> Iterator[None]:
     logger.setLevel(level)
     try:
         with warnings.catch_warnings(), redirect_stdout(StringIO()):
-            for message in HARMLESS_WARNINGS:
-                warnings.filterwarnings("ignore", message, UserWarning)
+            ignore_harmless_warnings()
             yield
     finally:
         logger.setLevel(before)

@@ -38,10 +38,15 @@ def train(cfg: Config) -> Runner:
 
 def build_runner(cfg: Config) -> Runner:
     """Build the Runner of a config, of the type that its ``runner_type`` names."""
-    for message in HARMLESS_WARNINGS:
-        warnings.filterwarnings("ignore", message, UserWarning)
+    ignore_harmless_warnings()
     init_dist_on_cpu(cfg)
     return RUNNERS.build(cfg)
+
+
+def ignore_harmless_warnings() -> None:
+    """Ignore :data:`HARMLESS_WARNINGS` from here on."""
+    for message in HARMLESS_WARNINGS:
+        warnings.filterwarnings("ignore", message, UserWarning)
 
 
 def check_validation(cfg: Config) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmengine.registry import init_default_scope
 
-from ..training import HARMLESS_WARNINGS
+from ..training import ignore_harmless_warnings
 from .page import render_page, write_page
 from .run import Evidence, Run
 from .sections import SECTIONS, build_section, find_warnings
@@ -44,8 +44,7 @@ def write_report(
     evidence = Evidence(run, report)
     sections = []
     with warnings.catch_warnings():
-        for message in HARMLESS_WARNINGS:
-            warnings.filterwarnings("ignore", message, UserWarning)
+        ignore_harmless_warnings()
         for number, title in enumerate(SECTIONS, 1):
             sections.append(build_section(title, evidence))
             report("writing the report", number, len(SECTIONS))
