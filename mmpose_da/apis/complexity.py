@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +11,15 @@ import torch
 from mmengine.analysis import get_model_complexity_info
 from mmengine.config import Config
 from mmengine.hub import get_config
-from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmpose.registry import MODELS
 
 from ..models.pose_estimators import PoseNetwork
 from .config import load_config
-from .training import ignore_harmless_warnings
+from .quiet import quiet
+
+#: Below it, the analysis says which operations count nothing, such as additions.
+QUIET = logging.ERROR
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def complexity(cfg: Config, name: str | None = None) -> Complexity:
             input size.
     """
     name = name or Path(cfg.filename or "config").stem
-    with _quiet(), DefaultScope.overwrite_default_scope("mmpose"):
+    with quiet(QUIET), DefaultScope.overwrite_default_scope("mmpose"):
         model = MODELS.build(cfg.model)
     codec = getattr(getattr(model, "head", None), "decoder", None)
     size = getattr(codec, "input_size", None)
@@ -72,7 +72,7 @@ def complexity(cfg: Config, name: str | None = None) -> Complexity:
             f"head has a `decoder` with `input_size`, but is a {type(model).__name__}"
         )
     width, height = (int(side) for side in size)
-    with _quiet(), torch.no_grad():
+    with quiet(QUIET), torch.no_grad():
         counts = get_model_complexity_info(
             PoseNetwork(model).eval(),
             (3, height, width),
@@ -80,20 +80,6 @@ def complexity(cfg: Config, name: str | None = None) -> Complexity:
             show_arch=False,
         )
     return Complexity(name, (width, height), counts["params"], counts["flops"])
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Omit which operations count nothing, such as additions, and known warnings."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            ignore_harmless_warnings()
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def markdown(rows: Sequence[Complexity]) -> str:
