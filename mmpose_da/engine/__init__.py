@@ -1,6 +1,7 @@
 from .adabn_loop import AdaBNLoop
 from .atomic_backend import AtomicLocalBackend
 from .hooks import (
+    ChannelsLastHook,
     CheckpointMatchHook,
     EMATeacherHook,
     IntervalVisualizationHook,
@@ -18,6 +19,7 @@ from .workers import end_with_parent
 __all__ = [
     "AdaBNLoop",
     "AtomicLocalBackend",
+    "ChannelsLastHook",
     "CheckpointMatchHook",
     "ConciseLogRunner",
     "EMATeacherHook",

@@ -1,3 +1,4 @@
+from .channels_last_hook import ChannelsLastHook
 from .checkpoint_match_hook import CheckpointMatchHook
 from .ema_teacher_hook import EMATeacherHook
 from .interval_visualization_hook import IntervalVisualizationHook
@@ -7,6 +8,7 @@ from .safe_checkpoint_hook import SafeCheckpointHook
 from .style_samples_hook import StyleSamplesHook
 
 __all__ = [
+    "ChannelsLastHook",
     "CheckpointMatchHook",
     "EMATeacherHook",
     "IntervalVisualizationHook",
