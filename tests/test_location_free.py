@@ -211,6 +211,38 @@ def test_inferencer_and_visualizer(street, tmp_path, monkeypatch):
     assert result["visualization"][0].shape[2] == 3
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [("coco_res50_25", "coco/AP"), ("mpii_res50_all", "PCKh@1 (14 joints)")],
+)
+def test_a_full_size_config_trains_resumes_and_evaluates_on_real_images(
+    name, metric, real_data, tmp_path, monkeypatch, compare
+):
+    monkeypatch.setenv("MMPOSE_DA_DATA", str(real_data))
+    cfg = Config.fromfile(FOLDER / f"{name}.py")
+    cfg.randomness = dict(seed=0, deterministic=True)
+    cfg.model.backbone.init_cfg = None  # no download
+    cfg.train_cfg.update(max_epochs=2, val_interval=2)
+    cfg.default_hooks.checkpoint.interval = 1
+    counts = cfg.train_dataloader.batch_sampler.samples_per_domain
+    for domain in counts:
+        counts[domain] = 1
+    cfg.train_dataloader.batch_size = len(counts)
+    cfg.train_dataloader.dataset.target.indices = 4
+    cfg.val_dataloader.dataset.update(bbox_file="", indices=4)  # annotated boxes
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+    cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
+    runs = Runs(cfg)
+    through = runs(tmp_path / "through")
+    assert f"val/{metric}" in through.message_hub.log_scalars
+    runs(tmp_path / "killed", Kill(iterations=through.max_iters - 1))
+    assert (tmp_path / "killed/epoch_1.pth").is_file()
+    runs(tmp_path / "killed")
+    assert compare(tmp_path / "through", tmp_path / "killed") == []
+
+
 def test_evaluation_set_has_people_and_parts(street, monkeypatch):
     cfg = tiny("all", street, monkeypatch)
     dataset = DATASETS.build(cfg.val_dataloader.dataset)
