@@ -254,7 +254,7 @@ class Evidence:
                 "there are no labels of the target. With a labeled validation set "
                 "(--labels and --label-images of tools/report.py), errors are measured"
             )
-        for key in ("pipeline", "test_mode", "bbox_file"):
+        for key in ("pipeline", "test_mode", "bbox_file", "headbox_file"):
             dataset.pop(key, None)
         joints = cfg.model.get("joints") or dataset.get("metainfo") or dataset["type"]
         pipeline = prediction_pipeline(cfg)
