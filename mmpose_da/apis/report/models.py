@@ -81,6 +81,9 @@ class Exchange:
     def attention(self, source: dict, target: dict) -> np.ndarray:
         """Return what each position of a source image attends to in a target image.
 
+        The features are those of a prediction: normalized with running statistics, and
+        of images that are not augmented.
+
         Args:
             source (dict): A sample of a pipeline for prediction.
             target (dict): Another one.
