@@ -205,8 +205,9 @@ def test_heatmaps_of_the_joint_that_moved_most(work, maps):
                 own, other = model.head.forward(model.extract_feat(images)).cpu()
             back = other[one["data_samples"].flip_indices].flip(-1)
             back[..., 1:] = back[..., :-1].clone()  # shift_heatmap
-            expected = (own + back)[joint] / 2
-            np.testing.assert_allclose(cells, expected, rtol=1e-3, atol=1e-5)
+            expected = (own + back)[joint].numpy() / 2
+            scale = np.abs(expected).max()  # tiny, with random weights
+            np.testing.assert_allclose(cells / scale, expected / scale, atol=1e-3)
 
 
 def test_a_head_without_heatmaps_has_none_in_the_report(work):
