@@ -7,6 +7,14 @@ from .feature_embedding import (
     plot_feature_embedding,
 )
 from .joints_visualizer import JointsVisualizer
+from .overlays import (
+    cell_of,
+    draw_cell,
+    draw_map,
+    heatmap_step,
+    predict_heatmaps,
+    share_of_crop,
+)
 from .paired_predictions import draw_paired_predictions, draw_person
 from .part_maps import draw_part_maps
 from .poses_3d import draw_poses_3d
@@ -21,12 +29,16 @@ __all__ = [
     "CameraPoseVisualizer",
     "JointsVisualizer",
     "LabelQuality",
+    "cell_of",
+    "draw_cell",
+    "draw_map",
     "draw_paired_predictions",
     "draw_part_maps",
     "draw_person",
     "draw_poses_3d",
     "embed_features",
     "extract_features",
+    "heatmap_step",
     "label_quality",
     "loss_terms",
     "nearest_of_same_domain",
@@ -34,4 +46,6 @@ __all__ = [
     "plot_feature_embedding",
     "plot_label_quality",
     "plot_training_curves",
+    "predict_heatmaps",
+    "share_of_crop",
 ]

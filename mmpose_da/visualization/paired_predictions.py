@@ -59,7 +59,7 @@ def draw_paired_predictions(
     for title, model in models.items():
         rows[title] = (model.metainfo or dataset.metainfo, _predict(model, people))
 
-    tiles = [_cut_out(sample) for sample in samples]
+    tiles = [cut_out(sample) for sample in samples]
     widths = [tile.shape[1] / TILE_HEIGHT for tile, _ in tiles]
     figure = Figure(
         figsize=(TILE_INCHES * sum(widths), TILE_INCHES * len(rows)),
@@ -101,7 +101,7 @@ def draw_person(
     Raises:
         FileNotFoundError: If the image is missing.
     """
-    tile, to_tile = _cut_out(sample)
+    tile, to_tile = cut_out(sample)
     shown = np.ones(keypoints.shape[:2])
     person = InstanceData(keypoints=keypoints, keypoints_visible=shown)
     return _draw(tile, to_tile, person, definition, joints)
@@ -124,7 +124,7 @@ def _predict(model: BasePoseEstimator, people: list[dict]) -> list[InstanceData]
     ]
 
 
-def _cut_out(sample: PoseDataSample) -> tuple[np.ndarray, np.ndarray]:
+def cut_out(sample: PoseDataSample) -> tuple[np.ndarray, np.ndarray]:
     """Return the model's crop, (h, w, 3) RGB, and the (2, 3) matrix that maps to it.
 
     The crop is larger than the model's input, which is too small to draw on.

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from tiny_domains import VAL_PIPELINE
-from tiny_site import write_model, write_site
+from mmpose.registry import MODELS
+from tiny_domains import VAL_PIPELINE, mpii_config, write_mpii
+from tiny_site import HEADS, write_model, write_site
 
 from mmpose_da.apis import config_text
 from mmpose_da.apis.adapt.config import Plan, Source, target_dataset, training_config
@@ -29,6 +30,8 @@ from mmpose_da.apis.report.write import write_report
 from mmpose_da.apis.work_files import write_json
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+#: People, their heatmaps; losses, features, confidence.
+IMAGES = 8 + 6 + 3
 SCORES = {"label_free/consistency": 60.0, "label_free/confidence": 1.5}
 
 
@@ -122,9 +125,9 @@ def test_report_is_complete_and_needs_no_other_file(page):
     assert page.found["missing"] == []
     read = Reader(page.text)
     headings = [tag for tag, _ in read.tags if re.fullmatch("h[1-6]", tag)]
-    assert headings == ["h1"] + ["h2"] * (1 + len(SECTIONS))
+    assert headings == ["h1"] + ["h2"] * len(SECTIONS)  # warnings, but no attention
     images = read.of("img")
-    assert len(images) == 8 + 3  # people; losses, features, confidence
+    assert len(images) == IMAGES
     assert all(one["src"].startswith("data:image/") and one["alt"] for one in images)
     assert all(link["href"][0] == "#" for link in read.of("a"))
     ids = {attrs["id"] for _, attrs in read.tags if "id" in attrs}
@@ -155,6 +158,143 @@ def test_most_changed_people_first(page, work):
     assert values == pytest.approx(np.sort(change)[::-1], abs=0.05)
     names = [evidence.target[i]["data_samples"].img_path for i in evidence.chosen]
     assert shown[0][0] in names[int(change.argmax())]
+
+
+@pytest.fixture
+def maps(monkeypatch):
+    """What is drawn over crops: the image, the cells, and the point of each."""
+    drawn, draw = [], report_sections.draw_map
+
+    def note(sample, cells, point, step=None):
+        drawn.append((sample.img_path, cells, point))
+        return draw(sample, cells, point, step)
+
+    monkeypatch.setattr(report_sections, "draw_map", note)
+    return drawn
+
+
+def test_heatmaps_of_the_joint_that_moved_most(work, maps):
+    evidence = Evidence(run_of_job(work))
+    section = build_section("Heatmaps", evidence)
+    assert not section.missing and len(maps) == 2 * 6
+    found = evidence.predictions
+    moved = found.keypoints["after"] - found.keypoints["before"]
+    distance = (moved**2).sum(-1) ** 0.5
+    order = sorted(range(8), key=lambda person: -distance[person].mean())
+    captions = [picture.caption for picture in section.blocks[-1].pictures]
+    for rank, person in enumerate(order[:6]):
+        joint = max(range(17), key=lambda k: distance[person, k])
+        assert evidence.joints[joint].replace("_", " ") in captions[rank]
+        assert (
+            f"{100 * distance[person, joint] / found.sizes[person]:.1f} %"
+            in captions[rank]
+        )
+        for title, (path, cells, point) in zip(
+            ("before", "after"), maps[2 * rank : 2 * rank + 2], strict=True
+        ):
+            one = evidence.target[evidence.chosen[person]]
+            assert path == one["data_samples"].img_path and path.endswith(
+                captions[rank].split(",")[0]
+            )
+            np.testing.assert_array_equal(point, found.keypoints[title][person, joint])
+            model = evidence.models[title]
+            mirrored = one["inputs"].flip(-1)
+            data = dict(inputs=[one["inputs"], mirrored], data_samples=[])
+            images = model.data_preprocessor(data)["inputs"]
+            with torch.no_grad():
+                own, other = model.head.forward(model.extract_feat(images)).cpu()
+            back = other[one["data_samples"].flip_indices].flip(-1)
+            back[..., 1:] = back[..., :-1].clone()  # shift_heatmap
+            expected = (own + back)[joint].numpy() / 2
+            scale = np.abs(expected).max()  # tiny, with random weights
+            np.testing.assert_allclose(cells / scale, expected / scale, atol=1e-3)
+
+
+def test_a_head_without_heatmaps_has_none_in_the_report(work):
+    evidence = Evidence(run_of_job(work))
+    model = SimpleNamespace(head=MODELS.build(HEADS["simcc"]))
+    vars(evidence).update(
+        models=dict(before=model, after=model),
+        predictions=predictions(np.random.default_rng(2), 8, 17),
+    )
+    section = build_section("Heatmaps", evidence)
+    assert "SimCCHead with SimCCLabel does not predict a 2D" in section.missing
+
+
+@pytest.fixture
+def cafa(work, tmp_path):
+    """A run with CAFA, and its model."""
+    run = run_of_job(work)
+    cfg = Config(run.cfg.to_dict())
+    cfg.model.pop("adaptations")
+    cfg.model.adaptations = dict(
+        teacher=dict(type="MeanTeacher"), exchange=dict(type="CAFA")
+    )
+    torch.manual_seed(1)
+    model = MODELS.build(cfg.model)
+    weights = dict(torch.load(run.before, weights_only=False)["state_dict"])
+    model.load_state_dict(weights, strict=False)
+    neck = model.adaptations["exchange"].neck
+    for layer in (neck.query, neck.key):
+        torch.nn.init.normal_(layer.weight, std=0.5)
+    neck.source_strength.data.fill_(0.25)
+    path = tmp_path / "iter_1.pth"
+    torch.save(dict(state_dict=model.state_dict(), meta={}), path)
+    return Run(cfg, path, run.before), model.eval()
+
+
+def test_attention_equals_a_slow_computation(cafa, maps):
+    run, model = cafa
+    evidence = Evidence(run)
+    section = build_section("Attention", evidence)
+    assert not section.missing and len(maps) == 3 * 3
+    assert "+0.250 for the source" in section.blocks[0].text
+    neck = model.adaptations["exchange"].neck
+
+    def features(person):
+        inputs = model.data_preprocessor(
+            dict(inputs=[person["inputs"]], data_samples=[])
+        )["inputs"]
+        with torch.no_grad():
+            return model.student.extract_feat(inputs)[-1][0].double().numpy()
+
+    def project(layer, feature):
+        weight, bias = layer.weight[..., 0, 0].detach(), layer.bias.detach()
+        return weight.double().numpy() @ feature + bias.double().numpy()
+
+    pairs = list(zip((0, 2, 4), (0, 2, 5), strict=True))  # of 6 and 8, evenly spread
+    shares = []
+    for rank, (path, cells, point) in enumerate(maps):
+        source, target = pairs[rank // 3]
+        joint = (0, 5, 11)[rank % 3]  # of 17
+        person, partner = evidence.source[source], evidence.target[target]
+        assert path == partner["data_samples"].img_path
+        found = evidence.predictions.keypoints["after"][target, joint]
+        np.testing.assert_array_equal(point, found)
+        sample = person["data_samples"]
+        label = sample.gt_instances.keypoints[0, joint]
+        share = label - sample.input_center + sample.input_scale / 2
+        column, row = (share / sample.input_scale * 2).astype(int)  # 2 x 2 cells
+        own, other = features(person), features(partner)
+        query = project(neck.query, own[:, row, column])
+        e = np.zeros((2, 2))
+        for y in range(2):
+            for x in range(2):
+                e[y, x] = np.exp(query @ project(neck.key, other[:, y, x]))
+        np.testing.assert_allclose(cells, e / e.sum(), rtol=1e-3)
+        shares.append(cells.max())
+        caption = section.blocks[-1].pictures[rank].caption
+        assert evidence.joints[joint].replace("_", " ") in caption
+        assert f"{100 * cells.max():.1f} %" in caption and "25.0 % if" in caption
+    assert np.ptp(shares) > 0.01  # not even
+
+
+def test_attention_needs_cafa_and_its_weights(work, cafa, tmp_path):
+    section = build_section("Attention", Evidence(run_of_job(work)))
+    assert not section.blocks and not section.missing
+    run, _ = cafa
+    section = build_section("Attention", Evidence(Run(run.cfg, run.before, run.before)))
+    assert "no weights of the adaptation 'exchange'" in section.missing
 
 
 def test_missing_parts_are_named_and_the_rest_is_written(work, tmp_path):
@@ -384,6 +524,17 @@ def test_stock_run(work):
     assert any("only 3 people" in text for text in find_warnings(evidence))
 
 
+def test_labels_of_mpii(work, tmp_path):
+    """MPII's validation sets name a file of head boxes, which only its metric reads."""
+    write_mpii(tmp_path / "mpii", 3)
+    run = run_of_job(work)
+    cfg = Config(run.cfg.to_dict())
+    heads = str(tmp_path / "mpii/headboxes.mat")
+    given = mpii_config(tmp_path / "mpii", headbox_file=heads, test_mode=True)
+    cfg.val_dataloader = dict(dataset=dict(given, pipeline=VAL_PIPELINE))
+    assert len(Evidence(Run(cfg, run.checkpoint)).labeled) == 3
+
+
 def test_page_escapes_and_marks():
     table = Table("Caption", ("A", "B"), [("x", "<b>"), ("y", "2")], frozenset({1}))
     parts = [Text("1 < 2 & 3"), table, Table("More", (), [("k", "v")], folded=True)]
@@ -428,7 +579,7 @@ def test_in_a_browser(page, tmp_path, width):
         [*command, "--dump-dom", measured.as_uri()], text=True, **options
     ).stdout
     found = json.loads(re.search("<title>(.*?)</title>", dom)[1])
-    assert found["images"] == found["loaded"] == 11 and found["wide"] == 0
+    assert found["images"] == found["loaded"] == IMAGES and found["wide"] == 0
     assert found["content"] <= found["window"] == width
     picture = tmp_path / "report.png"
     shot = [*command, f"--screenshot={picture}", page.path.as_uri()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +13,15 @@ from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
+from mmengine.structures import InstanceData
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import MODELS
+from torch import Tensor
 
+from ...models.necks import CAFANeck
+from ...structures import tensors
 from ..adapt.model import ADAPTIVE
-from ..publish import deploy_config, stock_checkpoint
+from ..publish import ADAPTATION_PREFIX, deploy_config, stock_checkpoint
 
 BATCH_SIZE = 32
 
@@ -60,6 +63,84 @@ def load_deployed(
             f"the checkpoint '{checkpoint}' does not match the model: {error}"
         ) from error
     return built.to(get_device()).eval()
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """The trained student, and the neck with which its domains exchange features.
+
+    Attributes:
+        student (BasePoseEstimator): The network, in evaluation mode.
+        neck (CAFANeck): The neck.
+    """
+
+    student: BasePoseEstimator
+    neck: CAFANeck
+
+    @torch.no_grad()
+    def attention(self, source: dict, target: dict) -> np.ndarray:
+        """Return what each position of a source image attends to in a target image.
+
+        The features are those of a prediction: normalized with running statistics, and
+        of images that are not augmented.
+
+        Args:
+            source (dict): A sample of a pipeline for prediction.
+            target (dict): Another one.
+
+        Returns:
+            np.ndarray: The weights (h, w, h', w'); see :meth:`CAFANeck.attention`.
+
+        Raises:
+            ValueError: If the features have no positions.
+        """
+        features = [self._features(person) for person in (source, target)]
+        if features[0].dim() != 4:
+            raise ValueError(
+                "the features are pooled before the exchange, so there are no positions"
+            )
+        return self.neck.attention(*features)[0].cpu().numpy()
+
+    def _features(self, person: dict) -> Tensor:
+        data = pseudo_collate([copy.deepcopy(person)])
+        inputs = self.student.data_preprocessor(data, training=False)["inputs"]
+        *_, last = tensors(self.student.extract_feat(inputs))
+        return last
+
+
+def load_exchange(cfg: Config, checkpoint: str) -> Exchange | None:
+    """Load the student and the neck of the adaptation ``CAFA``.
+
+    Args:
+        cfg (Config): The config of the run.
+        checkpoint (str): A checkpoint of the run. A published one lacks the neck.
+
+    Returns:
+        Exchange | None: None if the run has no such adaptation.
+
+    Raises:
+        ValueError: If the checkpoint lacks its weights, or it has another neck.
+    """
+    model = cfg.model.to_dict()
+    every = (model.get("adaptations") or {}).items()
+    chosen = {name: one for name, one in every if one["type"] == "CAFA"}
+    if not chosen:
+        return None
+    name = next(iter(chosen))
+    test_cfg = dict(model.get("test_cfg") or {}, network="student")
+    built = MODELS.build(dict(model, adaptations=chosen, test_cfg=test_cfg))
+    neck = built.adaptations[name].neck
+    if not isinstance(neck, CAFANeck):
+        raise ValueError(f"model.adaptations.{name}: its neck has no attention to draw")
+    content = CheckpointLoader.load_checkpoint(checkpoint, "cpu", "silent")
+    prefix = f"{ADAPTATION_PREFIX}{name}."
+    if not any(key.startswith(prefix) for key in content["state_dict"]):
+        raise ValueError(
+            f"the checkpoint '{checkpoint}' has no weights of the adaptation '{name}'; "
+            "give one of the training, not a published one"
+        )
+    built.load_state_dict(content["state_dict"], strict=False)
+    return Exchange(built.to(get_device()).eval(), neck)
 
 
 @dataclass(frozen=True)
@@ -138,7 +219,7 @@ def predict(
             given = person["data_samples"].gt_instances
             low, high = np.reshape(given.bboxes[0], (2, 2))
             sizes.append((high - low).max())
-            truth.append(_labels(given))
+            truth.append(labels_of(given))
         if progress is not None:
             progress(len(sizes), len(indices))
     count = len(next(iter(keypoints.values()))[0])
@@ -151,8 +232,12 @@ def predict(
     )
 
 
-def _labels(given: Any) -> np.ndarray | None:
-    """Return the labels (K, 2) of a person, NaN where there are none, or None."""
+def labels_of(given: InstanceData) -> np.ndarray | None:
+    """Return the labels (K, 2) of a person, NaN where there are none, or None.
+
+    Args:
+        given (InstanceData): ``gt_instances`` of the person's sample.
+    """
     if "keypoints" not in given:
         return None
     points = np.array(given.keypoints[0, :, :2], float)

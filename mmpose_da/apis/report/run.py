@@ -214,6 +214,16 @@ class Evidence:
             return DATASETS.build(people_of(cfg, "target"))
 
     @cached_property
+    def source(self) -> BaseDataset:
+        """People of the source, with labels.
+
+        Raises:
+            ValueError: If the run has no source.
+        """
+        with quiet():
+            return DATASETS.build(people_of(self.run.cfg, "source"))
+
+    @cached_property
     def chosen(self) -> list[int]:
         """The people of the target that are predicted."""
         return spread(len(self.target), self.run.people)
@@ -244,7 +254,7 @@ class Evidence:
                 "there are no labels of the target. With a labeled validation set "
                 "(--labels and --label-images of tools/report.py), errors are measured"
             )
-        for key in ("pipeline", "test_mode", "bbox_file"):
+        for key in ("pipeline", "test_mode", "bbox_file", "headbox_file"):
             dataset.pop(key, None)
         joints = cfg.model.get("joints") or dataset.get("metainfo") or dataset["type"]
         pipeline = prediction_pipeline(cfg)
@@ -292,11 +302,7 @@ class Evidence:
         Raises:
             ValueError: If the run has no such domain.
         """
-        if domain == "target":
-            dataset = self.target
-        else:
-            with quiet():
-                dataset = DATASETS.build(people_of(self.run.cfg, domain))
+        dataset = self.target if domain == "target" else self.source
         return {
             title: extract_features(model, dataset, EMBEDDED_PEOPLE)
             for title, model in self.models.items()

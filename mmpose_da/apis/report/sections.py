@@ -15,18 +15,25 @@ from mmpose.registry import DATASETS
 from ...structures import joint_definition
 from ...version import __version__
 from ...visualization import (
+    cell_of,
+    draw_cell,
+    draw_map,
     draw_person,
+    heatmap_step,
     nearest_of_same_domain,
     plot_confidence,
     plot_feature_embedding,
     plot_training_curves,
+    predict_heatmaps,
+    share_of_crop,
 )
 from ...visualization.training_curves import loss_terms
 from ..machine import device_name
 from ..publish_record import adaptation_record
 from ..quiet import quiet
 from ..scores import PREFIX, WARNING_SCORE, harm_warning
-from ..target_people import training_data
+from ..target_people import spread, training_data
+from .models import Exchange, labels_of, load_exchange
 from .page import Block, Gallery, Picture, Section, Table, Text, photo, plotted
 from .run import AFTER, BEFORE, Evidence
 
@@ -34,6 +41,10 @@ from .run import AFTER, BEFORE, Evidence
 PROBLEMS = (ImportError, OSError, RuntimeError, ValueError)
 #: Number of people in the pictures.
 DRAWN_PEOPLE = 12
+#: Number of people whose heatmaps are drawn.
+HEATMAP_PEOPLE = 6
+#: Number of pairs of people whose attention is drawn, and of joints of each.
+ATTENTION_PAIRS, ATTENTION_JOINTS = 3, 3
 #: A joint is found if it is within this share of the longer side of the box.
 FOUND = 0.1
 #: Fewer target people than this are warned of.
@@ -223,13 +234,7 @@ def scores(evidence: Evidence) -> list[Block]:
 
 def pictures(evidence: Evidence) -> list[Block]:
     """Predictions before and after, the most changed people first."""
-    if len(evidence.models) < 2:
-        raise ValueError(
-            "there is no model before the run to compare with; give its checkpoint "
-            "(--before of tools/report.py)"
-        )
-    found = evidence.predictions
-    change = found.change(BEFORE, AFTER, evidence.taught)
+    change = _change(evidence)
     first = np.argsort(-change, kind="stable")[:DRAWN_PEOPLE]
     names = {evidence.joints[index] for index in evidence.taught}
     definition = _definition(evidence)
@@ -248,6 +253,16 @@ def pictures(evidence: Evidence) -> list[Block]:
         ),
         Gallery(drawn),
     ]
+
+
+def _change(evidence: Evidence) -> np.ndarray:
+    """Return how far each person moved (n,)."""
+    if len(evidence.models) < 2:
+        raise ValueError(
+            "there is no model before the run to compare with; give its checkpoint "
+            "(--before of tools/report.py)"
+        )
+    return evidence.predictions.change(BEFORE, AFTER, evidence.taught)
 
 
 def _definition(evidence: Evidence) -> dict:
@@ -270,14 +285,128 @@ def _person(
         draw_person(sample, found[title][index][None], definition, names)
         for title in (BEFORE, AFTER)
     ]
-    gap = np.full((len(tiles[0]), GAP, 3), 255, np.uint8)
     name = Path(sample.img_path).name
     text = (
         f"A person in {name} with the joints predicted before (left) and after "
         f"adaptation (right); they moved by {change:.1f} % of the box on average."
     )
     caption = f"{name}: moved by {change:.1f} %"
-    return photo(np.hstack([tiles[0], gap, tiles[1]]), text, caption)
+    return _pair(tiles, text, caption)
+
+
+def _pair(tiles: Sequence[np.ndarray], text: str, caption: str) -> Picture:
+    """Return two tiles side by side."""
+    left, right = tiles
+    gap = np.full((len(left), GAP, 3), 255, np.uint8)
+    return photo(np.hstack([left, gap, right]), text, caption)
+
+
+def heatmaps(evidence: Evidence) -> list[Block]:
+    """Heatmaps before and after of the joint that moved most of each person."""
+    change = _change(evidence)
+    steps = {k: heatmap_step(model.head) for k, model in evidence.models.items()}
+    first = np.argsort(-change, kind="stable")[:HEATMAP_PEOPLE]
+    people = [evidence.target[evidence.chosen[index]] for index in first]
+    maps = {k: predict_heatmaps(model, people) for k, model in evidence.models.items()}
+    found, taught = evidence.predictions, np.array(evidence.taught)
+    drawn = []
+    for row, (index, person) in enumerate(zip(first, people, strict=True)):
+        sample = person["data_samples"]
+        points = {title: found.keypoints[title][index] for title in steps}
+        moved = np.linalg.norm(points[AFTER] - points[BEFORE], axis=-1)
+        joint = taught[moved[taught].argmax()]
+        tiles = [
+            draw_map(sample, maps[title][row, joint], points[title][joint], step)
+            for title, step in steps.items()
+        ]
+        name = _spoken(evidence.joints[joint])
+        said = [f"{found.confidence[title][index, joint]:.2f}" for title in steps]
+        share = 100 * moved[joint] / found.sizes[index]
+        caption = (
+            f"{Path(sample.img_path).name}, {name}: moved by {share:.1f} %, "
+            f"confidence {' to '.join(said)}"
+        )
+        text = f"Heatmaps before (left) and after adaptation (right). {caption}."
+        drawn.append(_pair(tiles, text, caption))
+    return [
+        Text(
+            "Left: before. Right: after. These are the people that moved most, each "
+            "with the heatmap of the joint that moved most; the cross is where the "
+            "joint is predicted. Colors are relative to the highest cell of a heatmap: "
+            "compare the shapes here, and the heights by the confidence. Several peaks "
+            "or a wide one mean that the model is not sure."
+        ),
+        Gallery(drawn),
+    ]
+
+
+def attention(evidence: Evidence) -> list[Block]:
+    """What CAFA lets joints of source people attend to; nothing without CAFA."""
+    with quiet():
+        exchange = load_exchange(evidence.run.cfg, str(evidence.run.checkpoint))
+    if exchange is None:
+        return []
+    pairs = zip(
+        spread(len(evidence.source), ATTENTION_PAIRS),
+        spread(len(evidence.chosen), ATTENTION_PAIRS),
+        strict=False,  # a domain may have fewer people
+    )
+    drawn = [one for pair in pairs for one in _attending(evidence, exchange, *pair)]
+    if not drawn:
+        raise ValueError("no source person has a labeled joint inside the crop")
+    return [
+        Text(
+            "In training, CAFA adds to the features of a source image those of the "
+            "positions of a target image that it attends to, and vice versa. Left: a "
+            "source person with a labeled joint and the cell of the feature map around "
+            "it. Right: the attention of this cell over the cells of a target image, "
+            "relative to the highest, and a cross where the adapted model finds the "
+            "same joint. Images and features are those of a prediction. The learned "
+            "factor of what is added is "
+            f"{exchange.neck.source_strength.item():+.3f} for the source and "
+            f"{exchange.neck.target_strength.item():+.3f} for the target; at 0, the "
+            "attention has no effect."
+        ),
+        Gallery(drawn),
+    ]
+
+
+def _attending(
+    evidence: Evidence, exchange: Exchange, source_index: int, row: int
+) -> list[Picture]:
+    """Draw what some joints of a source person attend to in the image of a person."""
+    person = evidence.source[source_index]
+    partner = evidence.target[evidence.chosen[row]]
+    weights = exchange.attention(person, partner)
+    size = weights.shape[:2]
+    sample = person["data_samples"]
+    points = labels_of(sample.gt_instances)
+    if points is None:
+        return []
+    share = share_of_crop(sample, points)
+    inside = np.flatnonzero(((share >= 0) & (share < 1)).all(axis=1))
+    drawn = []
+    for joint in inside[spread(len(inside), ATTENTION_JOINTS)]:
+        cells = weights[cell_of(sample, points[joint], size)]
+        found = evidence.predictions.keypoints[AFTER][row, joint]
+        tiles = [
+            draw_cell(sample, points[joint], size),
+            draw_map(partner["data_samples"], cells, found),
+        ]
+        caption = (
+            f"{_spoken(evidence.joints[joint])}: up to {100 * cells.max():.1f} % in a "
+            f"cell ({100 / cells.size:.1f} % if it were even)"
+        )
+        text = (
+            "A source person with a joint and its cell (left), and the attention of "
+            f"this cell over a target image (right). {caption}."
+        )
+        drawn.append(_pair(tiles, text, caption))
+    return drawn
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def features(evidence: Evidence) -> list[Block]:
@@ -431,14 +560,16 @@ def _metrics(evidence: Evidence) -> list[tuple[str, ...]]:
     return [(name, *(f"{found[title][name]:.2f}" for title in found)) for name in names]
 
 
-#: Title and content of each section, in order.
+#: Title and content of each section, in order. A section without content is left out.
 SECTIONS: dict[str, Callable[[Evidence], Sequence[Block]]] = {
     "What ran": what_ran,
     "Data": data,
     "Scores without labels": scores,
     "Most changed people": pictures,
+    "Heatmaps": heatmaps,
     "Training": curves,
     "Features": features,
+    "Attention": attention,
     "Confidence": confidence,
     "Figures with labels": with_labels,
 }

@@ -46,7 +46,9 @@ def write_report(
     with warnings.catch_warnings():
         ignore_harmless_warnings()
         for number, title in enumerate(SECTIONS, 1):
-            sections.append(build_section(title, evidence))
+            section = build_section(title, evidence)
+            if section.blocks or section.missing:
+                sections.append(section)
             report("writing the report", number, len(SECTIONS))
         found = find_warnings(evidence)
     about = run.job or run.checkpoint

@@ -128,6 +128,31 @@ class CAFANeck(BaseModule):
             target + (self.target_strength * from_source).to(target.dtype),
         )
 
+    def attention(self, source: Tensor, target: Tensor) -> Tensor:
+        """Return what each position of a source image attends to in its target image.
+
+        This is ``softmax_j(M_ij)``, by the attention of training, whose values are
+        replaced with one-hot vectors of the positions j.
+
+        Args:
+            source (Tensor): Features of the source images, shape (n, C, h, w).
+            target (Tensor): Features of the target images, shape (m, C, h', w').
+
+        Returns:
+            Tensor: The weights, shape (n, h, w, h', w'). Their sum over h' and w' is 1.
+        """
+        size, count = target.shape[2:], target[0, 0].numel()
+        with full_precision(source):
+            query, key = self.query(promote(source)), self.key(promote(target))
+            one_hot = torch.eye(count).to(key).unflatten(1, size)
+            weights = _attend(
+                query,
+                self._cycle(key, len(source)),
+                one_hot.expand(len(source), -1, -1, -1),
+                self.scale,
+            )
+        return weights.permute(0, 2, 3, 1).unflatten(3, size)
+
     def _exchange(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return what each source image gets from its target image, and vice versa."""
         n, m = len(source), len(target)

@@ -78,6 +78,26 @@ def test_sizes_may_differ():
     np.testing.assert_allclose(out_target[1].detach(), expected[1], atol=1e-12)
 
 
+@pytest.mark.parametrize("n, m", [(2, 2), (3, 2)])
+def test_attention_is_that_of_the_exchange(n, m):
+    neck = build(scale=0.3)
+    (source, _), (_, target) = maps(n, m), maps(n, m, size=(4, 5))
+    weights = neck.attention(source, target).detach().numpy()
+    assert weights.shape == (n, 3, 2, 4, 5)
+    s, t = source.detach().numpy(), target.detach().numpy()
+    for i in range(n):
+        keys = project(neck.key, t[i % m])
+        for position, query in enumerate(project(neck.query, s[i])):
+            e = [np.exp(0.3 * sum(query * key)) for key in keys]
+            found = weights[i, position // 2, position % 2].ravel()
+            np.testing.assert_allclose(found, np.array(e) / sum(e), atol=1e-12)
+    partner = torch.arange(n) % m
+    moved = torch.einsum(
+        "nhwij,ncij->nchw", torch.from_numpy(weights), neck.value(target)[partner]
+    )
+    torch.testing.assert_close(neck(source, target)[0], source + 0.7 * moved)
+
+
 @pytest.mark.parametrize("key_channels", [2, 5])
 def test_gradient(key_channels):
     neck = build(key_channels=key_channels, in_channels=3)
