@@ -125,6 +125,7 @@ def test_runtime_is_exact_whatever_starts_the_run(path, load_tool):
     hooks = cfg.default_hooks
     assert hooks.checkpoint.type == "SafeCheckpointHook"
     assert hooks.checkpoint.save_best is None
+    assert hooks.logger.log_metric_by_epoch is False
     assert hooks.non_finite.type == "NonFiniteHook"
     assert hooks.checkpoint_match.type == "CheckpointMatchHook"
     for name in ("train_dataloader", "val_dataloader"):

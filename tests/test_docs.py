@@ -3,9 +3,13 @@
 import json
 import os
 import re
+import runpy
+import shlex
 import shutil
 import subprocess
 import sys
+from argparse import ArgumentParser
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,7 +17,13 @@ import pytest
 from scipy.io import loadmat
 from tiny_model import build
 
+from mmpose_da.apis.stages import scalars
 from mmpose_da.rendering import STREET, STUDIO, write_domain
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+#: A command of the project, or a variable for the next ones.
+TOOL = re.compile(r"([A-Z_]+=\S+ )*python tools/|(export )?[A-Z_]+=[^ ;]+(;|$)")
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -70,8 +80,11 @@ def shorter(command: str) -> str:
         row = re.search(r"_([a-z-]+)\.py", command)[1]
         command += " --cfg-options train_cfg.max_iters=4"
         last = 1000 if row == "pretrain" else 500
-        folder = f"work_dirs/my_site/studio2street_res18_{row}"
+        of_pair = "my_site/" if "--pair" in command else ""
+        folder = f"work_dirs/{of_pair}studio2street_res18_{row}"
         command += f"\ncp {folder}/iter_4.pth {folder}/iter_{last}.pth"
+    if "render_domains.py" in command:
+        command += " --studio train=8 --street train=8 val=4"
     if "benchmark.py" in command:
         command += " --iters 2 --init-iters 2"
         command = command.replace("0 1 2", "0")
@@ -173,3 +186,135 @@ def test_peers_model(repo, tmp_path):
         assert {k: v.shape for k, v in back.items()} == {
             k: v.shape for k, v in state.items()
         }
+
+
+def write_method(folder, repo) -> str:
+    """Write the files of docs/write_a_method.md; the page."""
+    text = (repo / "docs/write_a_method.md").read_text()
+    for block in blocks(text, "python"):
+        (folder / re.match(r"# (\S+)\n", block)[1]).write_text(block)
+    return text
+
+
+def test_write_a_method_unit_tests(tmp_path, repo, monkeypatch):
+    write_method(tmp_path, repo)
+    monkeypatch.syspath_prepend(tmp_path)
+    names = runpy.run_path(str(tmp_path / "test_deep_coral.py"))
+    tests = [names[name] for name in names if name.startswith("test_")]
+    assert len(tests) == 4
+    for test in tests:
+        test()
+
+
+@pytest.mark.slow
+def test_write_a_method(tmp_path, repo):
+    for name in ("configs", "mmpose_da", "tools"):
+        (tmp_path / name).symlink_to(repo / name)
+    text = write_method(tmp_path, repo)
+    [prefix, *commands] = "".join(blocks(text, "bash")).splitlines()
+    assert prefix == "export PYTHONPATH=." and len(commands) == 7
+    said = [run(f"{prefix}\n{shorter(command)}", tmp_path) for command in commands]
+    _, pretrained, trained, tested, table, unit_tests, leaks = said
+    assert "coral.loss" not in pretrained and "coral.loss" in trained
+    assert "PCKh@0.5 (12 joints)" in tested
+    logged = scalars(tmp_path / "work_dirs/studio2street_res18_deep-coral")
+    assert [line["step"] for line in logged] == [4, 4]  # a loss and a metric
+    assert "| `deep-coral` |" in table
+    assert "4 passed" in unit_tests
+    assert "no label leaks" in leaks
+
+    # The check can fail: half of the target with its labels is not the same.
+    check = (tmp_path / "check_labels.py").read_text()
+    loader, counts = "train_dataloader", "batch_sampler.samples_per_domain"
+    labeled = (
+        f"{loader}.dataset.labeled_target.ratio=0.5",
+        f"{loader}.{counts}.target_labeled=8",
+        f"{loader}.{counts}.target_unlabeled=8",
+    )
+    given = "'--cfg-options',"
+    assert given in check
+    changed = check.replace(given, given + "".join(f"'{each}'," for each in labeled))
+    (tmp_path / "check_labels.py").write_text(changed)
+    said = run(f"{prefix}\npython check_labels.py || true", tmp_path)
+    assert "labels leak into" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("package", ["tensorboard", "wandb"])
+def test_readme_dashboards(pair, repo, package):
+    """Each has the losses and metrics of ``scalars.json``, by iteration."""
+    pytest.importorskip(package, reason=f"{package} is not installed")
+    [given] = [
+        b for b in blocks((repo / "README.md").read_text(), "python") if "vis_" in b
+    ]
+    row = "_base_ = 'configs/da/studio2street_res18_mixed.py'\n" + given
+    kind = f"{package.capitalize()}VisBackend"
+    row += f"""visualizer['vis_backends'] = [
+    backend for backend in visualizer['vis_backends']
+    if backend['type'] in ('LocalVisBackend', '{kind}')]
+"""
+    (pair / "row.py").write_text(row)
+    options = "load_from=None train_cfg.max_iters=4 train_cfg.val_interval=2"
+    options += " default_hooks.logger.interval=1"
+    train = f"python tools/train.py row.py --cfg-options {options}"
+    run(f"export WANDB_MODE=offline\n{train}", pair)
+    [folder] = (pair / "work_dirs/row").glob("*/vis_data")
+    lines = scalars(pair / "work_dirs/row")
+    metric = "PCKh@0.5 (12 joints)"
+    for tag, steps in (("source.loss_kpt", [1, 2, 3, 4]), (metric, [2, 4])):
+        values = {line["step"]: line[tag] for line in lines if tag in line}
+        assert list(values) == steps
+        if package == "tensorboard":
+            from tensorboard.backend.event_processing import event_accumulator
+
+            events = event_accumulator.EventAccumulator(str(folder)).Reload()
+            shown = {event.step: event.value for event in events.Scalars(tag)}
+            assert shown == pytest.approx(values)
+        else:
+            [run_file] = folder.glob("wandb/offline-run-*/run-*.wandb")
+            assert tag.encode() in run_file.read_bytes()
+
+
+class Parsed(Exception):
+    """A command line was accepted."""
+
+
+def tool_commands(text: str) -> list[list[str]]:
+    """The words of a page's commands ``python tools/...``, as Bash expands them."""
+    lines = "".join(blocks(text, "bash")).replace("\\\n", "").splitlines()
+    lines = [line.replace("KEY=VALUE ...", "KEY=VALUE") for line in lines]
+    script = "python() { printf '%q ' \"$@\"; echo; }\n"
+    script += "\n".join(line for line in lines if TOOL.match(line))
+    done = subprocess.run(["bash", "-euc", script], cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return [shlex.split(line) for line in done.stdout.decode().splitlines()]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_tools_know_the_options_of_a_page(page, repo, load_tool, monkeypatch):
+    """The configs that a command names exist, too; other files are the reader's."""
+    parse = ArgumentParser.parse_args
+
+    def parse_only(*args, **kwargs):
+        parse(*args, **kwargs)
+        raise Parsed
+
+    def existing(value: str) -> str:
+        assert not value.startswith("configs/") or (repo / value).is_file(), value
+        return value
+
+    monkeypatch.setattr(ArgumentParser, "parse_args", parse_only)
+    monkeypatch.syspath_prepend(repo / "tools/dataset_converters")
+    monkeypatch.syspath_prepend(repo / "tools")
+    for name in ("existing_file", "existing_path"):
+        monkeypatch.setattr(f"_options.{name}", existing)
+    for script, *arguments in tool_commands((repo / page).read_text()):
+        monkeypatch.setattr(sys, "argv", [script, *arguments])
+        tool = load_tool(script.removeprefix("tools/").removesuffix(".py"))
+        with pytest.raises(Parsed):
+            tool.main()
+
+
+def test_most_pages_have_tool_commands(repo):
+    counts = [len(tool_commands((repo / page).read_text())) for page in PAGES]
+    assert sum(counts) > 70 and sum(count > 0 for count in counts) > 10

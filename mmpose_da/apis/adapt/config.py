@@ -167,17 +167,18 @@ def training_config(
         if key
         in ("custom_imports", "runner_type", "default_scope", "env_cfg", "visualizer")
     }
-    runtime["default_hooks"] = dict(
-        given["default_hooks"],
-        logger=dict(type="LoggerHook", interval=max(1, plan.iterations // LOG_LINES)),
-        checkpoint=dict(
+    checks = given["checks"]
+    runtime["default_hooks"] = {
+        **given["default_hooks"],
+        **checks,
+        "logger": dict(checks["logger"], interval=max(1, plan.iterations // LOG_LINES)),
+        "checkpoint": dict(
             given["safe_checkpoints"],
             interval=every,
             by_epoch=False,
             max_keep_ckpts=2,
         ),
-        **given["checks"],
-    )
+    }
     hooks = list(given["custom_hooks"])
     content = dict(
         **runtime,
