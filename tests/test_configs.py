@@ -26,7 +26,7 @@ LEVELS = {
     "mean-teacher",
     *(f"mean-teacher-{level}" for level in ("style", "adversarial", "info-max")),
     "mean-teacher-adversarial-info-max",
-    *("mla", "uniframe", "source-free"),
+    *("mla", "uniframe", "source-free", "best"),
 }
 #: The rows that only the embedded pair has.
 EMBEDDED = {

@@ -13,9 +13,8 @@ worker_init_fn = dict(type='end_with_parent')
 
 # The last checkpoint counts: choosing one by target labels would not be unsupervised.
 safe_checkpoints = dict(type='SafeCheckpointHook', save_best=None)
-# Stop at a loss that is not finite, and at a checkpoint that does not fit the model.
-# Log metrics by iteration, like losses: MMEngine's default is the epoch, which a run by
-# iteration hardly has.
+# Log metrics by iteration, like losses. Stop at a loss that is not finite, and at a
+# checkpoint that does not fit the model.
 checks = dict(
     logger=dict(type='LoggerHook', log_metric_by_epoch=False),
     non_finite=dict(type='NonFiniteHook'),
