@@ -220,7 +220,7 @@ def test_write_a_method(tmp_path, repo):
     logged = scalars(tmp_path / "work_dirs/studio2street_res18_deep-coral")
     assert "coral.loss" in logged[0] and "PCKh@0.5 (12 joints)" in logged[-1]
     assert logged[-1]["step"] == 4
-    assert "| `deep-coral` |" in table
+    assert "| deep-coral |" in table
     assert "4 passed" in unit_tests
     assert "no label leaks" in leaks
 
