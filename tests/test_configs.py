@@ -26,13 +26,14 @@ LEVELS = {
     "mean-teacher",
     *(f"mean-teacher-{level}" for level in ("style", "adversarial", "info-max")),
     "mean-teacher-adversarial-info-max",
-    *("mla", "uniframe", "source-free", "best"),
+    *("mla", "uniframe", "source-free"),
 }
 #: The rows that only the embedded pair has.
 EMBEDDED = {
     *("joint", "ssda-5", "style", "info-max"),
     *(f"mean-teacher-style-{level}" for level in ("adversarial", "info-max")),
-    *("mean-teacher-style-occlusion", "parts", "parts-mean-teacher", "regda"),
+    *("mean-teacher-style-occlusion", "mean-teacher-weak"),
+    *("parts", "parts-mean-teacher", "regda"),
 }
 #: The pairs with a synthetic source, and the joints that both domains have.
 SYNTHETIC = dict(

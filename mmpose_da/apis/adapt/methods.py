@@ -45,12 +45,6 @@ class Method:
 
 
 METHODS: dict[str, Method] = {
-    "best": Method(
-        "what does best on the rendered pair: a mean teacher whose student sees a weak "
-        "view; without a source, with information maximization where the head gives "
-        "heatmaps",
-        dict(mean_teacher="best_teacher"),
-    ),
     "mean-teacher": Method(
         "a teacher, the student's average, labels the target; without a source, with "
         "information maximization where the head gives heatmaps",
@@ -123,7 +117,7 @@ def adaptations(
     method = method_of(name, has_source)
     reader = head_outputs(head)
     gives = reader.gives if reader is not None else frozenset()
-    if not has_source and method.trains and "maps" in gives:
+    if name == "mean-teacher" and not has_source and "maps" in gives:
         method = replace(method, parts=dict(method.parts, info_max="info_max"))
     variables = base.to_dict()
     chosen = {key: dict(variables[name]) for key, name in method.parts.items()}
