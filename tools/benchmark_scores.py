@@ -1,6 +1,7 @@
 """Measure how well scores without labels choose among the models of a benchmark."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,8 +38,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     for quality in qualities:
         print(
             f"| {quality.name} | {quality.correlation:.2f} | {quality.regret:.1f} | "
-            f"{quality.found_harm:.0%} | {quality.false_alarms:.0%} |"
+            f"{_percent(quality.found_harm)} | {_percent(quality.false_alarms)} |"
         )
+
+
+def _percent(share: float) -> str:
+    return "" if math.isnan(share) else f"{share:.0%}"
 
 
 if __name__ == "__main__":
