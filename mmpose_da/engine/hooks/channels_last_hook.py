@@ -10,9 +10,9 @@ from .unwrap import model_of
 class ChannelsLastHook(Hook):
     """Keeps the weights of convolutions in PyTorch's channels-last format.
 
-    Convolutions then compute in this format, whatever the format of the images. The
-    numbers are the same up to rounding. On CPUs, and on GPUs with mixed precision, a
-    step takes less time.
+    Convolutions then compute in this format, whatever the format of the images, with
+    the same numbers up to rounding. This is usually faster on CPUs, and on GPUs with
+    mixed precision.
     """
 
     def before_run(self, runner: Runner) -> None:
