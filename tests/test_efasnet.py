@@ -12,7 +12,7 @@ from mmengine.model import MMDistributedDataParallel
 from mmpose.apis import inference_topdown, init_model
 from mmpose.registry import MODELS
 from tiny_model import batch, model_config
-from tiny_run import UDA, run_config
+from tiny_run import UDA, run_config, shorten
 from torch.nn.modules.batchnorm import _BatchNorm
 from two_processes import join, spawn
 
@@ -236,16 +236,8 @@ def test_a_full_size_config_trains_resumes_and_evaluates_on_coco(
     monkeypatch.setenv("MMPOSE_DA_DATA", str(real_data))
     name = "td-hm_efasnet-res50_8xb64-210e_coco-256x192"
     cfg = load_config(repo / f"configs/efasnet/{name}.py")
-    cfg.randomness = dict(seed=0, deterministic=True)
-    cfg.model.backbone.init_cfg = None  # no download
-    cfg.train_cfg.update(max_epochs=2, val_interval=2)
-    cfg.train_dataloader.update(batch_size=2)
-    cfg.train_dataloader.batch_sampler.samples_per_domain = dict(source=2)
+    shorten(cfg, source=2)
     cfg.train_dataloader.dataset.source.indices = 4
-    cfg.val_dataloader.dataset.update(bbox_file="", indices=6)  # annotated boxes
-    for loader in (cfg.train_dataloader, cfg.val_dataloader):
-        loader.update(num_workers=0, persistent_workers=False)
-    cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
     runs = Runs(cfg)
     runner = runs(tmp_path / "through")
     assert runner.max_iters == 4

@@ -9,6 +9,7 @@ import torch
 from mmengine.runner import Runner
 from mmpose.registry import MODELS
 from tiny_domains import TRAIN_PIPELINE, edit_json
+from tiny_model import LOCATION_FREE_HEAD
 from tiny_run import SSDA, UDA, run_config
 from torch import Tensor, nn
 
@@ -123,16 +124,11 @@ def test_parts(train, scramble):
 
 CROPS = dict(count=3, share=(0.4, 0.8))
 HEAD = dict(
+    LOCATION_FREE_HEAD,
     _delete_=True,
-    type="LocationFreeHead",
-    in_channels=(8, 16, 32),
-    out_channels=16,
-    channels=8,
-    encoder=dict(num_layers=1, num_heads=2),
     prototypes=dict(),
     relations=dict(),
     joints="MpiiDataset",
-    decoder=dict(type="PartLabels", input_size=(64, 64)),
 )
 
 

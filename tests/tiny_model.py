@@ -20,6 +20,15 @@ REGDA_HEAD = dict(
     conv_kernel_sizes=(3,),
     loss=dict(type="KeypointKLLoss"),
 )
+#: A head for the first three stages of the backbone, without prototypes and relations.
+LOCATION_FREE_HEAD = dict(
+    type="LocationFreeHead",
+    in_channels=(8, 16, 32),
+    out_channels=16,
+    channels=8,
+    encoder=dict(num_layers=1, num_heads=2),
+    decoder=dict(type="PartLabels", input_size=(64, 64)),
+)
 
 
 def model_config(num_keypoints: int = 16, head: dict | None = None, **kwargs) -> dict:

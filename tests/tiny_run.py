@@ -30,6 +30,23 @@ UDA = dict(source=2, target_unlabeled=2)
 SSDA = dict(source=2, target_labeled=1, target_unlabeled=1)
 
 
+def shorten(cfg: Config, **samples_per_domain: int) -> None:
+    """Make a full-size config train for two epochs, on few images, without a download.
+
+    It saves every epoch, and validates after the last one, with annotated boxes.
+    """
+    cfg.randomness = dict(seed=0, deterministic=True)
+    cfg.model.backbone.init_cfg = None
+    cfg.train_cfg.update(max_epochs=2, val_interval=2)
+    cfg.default_hooks.checkpoint.interval = 1
+    cfg.train_dataloader.batch_size = sum(samples_per_domain.values())
+    cfg.train_dataloader.batch_sampler.samples_per_domain = samples_per_domain
+    cfg.val_dataloader.dataset.update(bbox_file="", indices=4)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+    cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
+
+
 def run_config(
     work_dir: Path,
     source: dict,

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..models.heads import LocationFreeHead
 from ..models.heads.location_free_head import map_peaks
 from ..models.layers.marginal_heatmaps import spatial_softmax
+from .overlays import share_of_crop
 
 TILE_INCHES = 1.3
 
@@ -98,9 +99,7 @@ def _annotated(person: dict) -> np.ndarray:
     sample = person["data_samples"]
     points = np.array(sample.gt_instances.keypoints[0], dtype=float)
     points[sample.gt_instances.keypoints_visible[0] <= 0] = np.nan
-    size = np.array(person["inputs"].shape[:0:-1])
-    corner = sample.input_center - sample.input_scale / 2
-    return (points - corner) * size / sample.input_scale
+    return share_of_crop(sample, points) * person["inputs"].shape[:0:-1]
 
 
 def _draw(axis: Axes, image: np.ndarray, cells: Tensor, truth: np.ndarray) -> None:

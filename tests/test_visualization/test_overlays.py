@@ -8,9 +8,9 @@ import torch
 from mmpose.codecs import MegviiHeatmap, MSRAHeatmap, UDPHeatmap
 from mmpose.datasets.transforms import TopdownAffine
 from mmpose.models.heads import HeatmapHead
-from mmpose.registry import DATASETS, MODELS
+from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
-from tiny_domains import CODEC, VAL_PIPELINE
+from tiny_domains import CODEC
 from tiny_site import HEADS
 
 from mmpose_da.models.heads import head_outputs
@@ -158,22 +158,6 @@ def test_cross_and_cell_of_a_point(point, sample):
     assert len(set(rows // 4)) > 10 and len(set(columns // 4)) > 10
 
 
-@pytest.fixture
-def people(mpii):
-    config = dict(mpii, type="ZeroBasedMpiiDataset", test_mode=True)
-    return DATASETS.build(dict(config, pipeline=VAL_PIPELINE))
-
-
-LOCATION_FREE = dict(
-    type="LocationFreeHead",
-    in_channels=(8, 16, 32),
-    out_channels=16,
-    channels=8,
-    encoder=dict(num_layers=1, num_heads=2),
-    decoder=dict(type="PartLabels", input_size=(64, 64)),
-)
-
-
 def build(kind: str):
     cfg = tiny_model.model_config(type="DomainAdaptiveTopdown", joints="MpiiDataset")
     if kind == "udp":
@@ -183,7 +167,7 @@ def build(kind: str):
         cfg["head"].update(tiny_model.REGDA_HEAD)
     elif kind == "location":
         cfg["backbone"]["out_indices"] = (0, 1, 2)
-        cfg["head"] = LOCATION_FREE
+        cfg["head"] = tiny_model.LOCATION_FREE_HEAD
     torch.manual_seed(0)
     return MODELS.build(cfg)
 

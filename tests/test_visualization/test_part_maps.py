@@ -4,28 +4,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmpose.registry import DATASETS, MODELS
-from tiny_domains import VAL_PIPELINE
+from mmpose.registry import MODELS
+from tiny_model import LOCATION_FREE_HEAD, model_config
 from tiny_model import build as build_heatmaps
-from tiny_model import model_config
 
 from mmpose_da.visualization import draw_part_maps, part_maps
 
-HEAD = dict(
-    type="LocationFreeHead",
-    in_channels=(8, 16, 32),
-    out_channels=16,
-    channels=8,
-    encoder=dict(num_layers=1, num_heads=2),
-    prototypes=dict(),
-    decoder=dict(type="PartLabels", input_size=(64, 64)),
-)
-
-
-@pytest.fixture
-def people(mpii):
-    config = dict(mpii, type="ZeroBasedMpiiDataset", test_mode=True)
-    return DATASETS.build(dict(config, pipeline=VAL_PIPELINE))
+HEAD = dict(LOCATION_FREE_HEAD, prototypes=dict())
 
 
 def build():

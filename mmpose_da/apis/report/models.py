@@ -137,7 +137,7 @@ def load_exchange(cfg: Config, checkpoint: str) -> Exchange | None:
     if not any(key.startswith(prefix) for key in content["state_dict"]):
         raise ValueError(
             f"the checkpoint '{checkpoint}' has no weights of the adaptation '{name}'; "
-            "give one of the training, not a published one"
+            "give a checkpoint of the run, not a published one"
         )
     built.load_state_dict(content["state_dict"], strict=False)
     return Exchange(built.to(get_device()).eval(), neck)

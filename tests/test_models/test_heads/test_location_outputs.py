@@ -7,7 +7,7 @@ import torch
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
-from tiny_model import model_config
+from tiny_model import LOCATION_FREE_HEAD, model_config
 
 from mmpose_da.engine import EMATeacherHook
 from mmpose_da.models.heads import head_outputs
@@ -16,15 +16,7 @@ from mmpose_da.models.layers import gaussian_heatmaps
 from mmpose_da.structures import Pseudo, map_tensors
 
 HEAD = dict(
-    type="LocationFreeHead",
-    in_channels=(8, 16, 32),
-    out_channels=16,
-    channels=8,
-    encoder=dict(num_layers=1, num_heads=2),
-    prototypes=dict(),
-    relations=dict(),
-    joints="MpiiDataset",
-    decoder=dict(type="PartLabels", input_size=(64, 64)),
+    LOCATION_FREE_HEAD, prototypes=dict(), relations=dict(), joints="MpiiDataset"
 )
 
 
