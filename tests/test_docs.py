@@ -17,6 +17,7 @@ import pytest
 from scipy.io import loadmat
 from tiny_model import build
 
+from mmpose_da.apis import load_config
 from mmpose_da.apis.stages import scalars
 from mmpose_da.rendering import STREET, STUDIO, write_domain
 
@@ -194,6 +195,20 @@ def write_method(folder, repo) -> str:
     for block in blocks(text, "python"):
         (folder / re.match(r"# (\S+)\n", block)[1]).write_text(block)
     return text
+
+
+def test_uniframe_of_coming_from(tmp_path, repo):
+    """The config of the page has the adaptations of the row with another pair."""
+    (tmp_path / "configs").symlink_to(repo / "configs")
+    [config] = blocks((repo / "docs/coming_from.md").read_text(), "python")
+    (tmp_path / "surreal2lsp_uniframe.py").write_text(config)
+    theirs = load_config(tmp_path / "surreal2lsp_uniframe.py").model
+    ours = load_config(repo / "configs/da/coco2mpii_res50_uniframe.py").model
+    for model in (theirs, ours):
+        model.adaptations.style.style.pop("decoder")
+    assert theirs.adaptations == ours.adaptations
+    assert theirs.statistics == ours.statistics == "domain"
+    assert theirs.test_cfg.network == "teacher"
 
 
 def test_write_a_method_unit_tests(tmp_path, repo, monkeypatch):
