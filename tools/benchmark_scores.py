@@ -1,4 +1,4 @@
-"""Measure how well scores without labels choose among the models of a benchmark."""
+"""Measure how well scores without labels choose among the models of benchmarks."""
 
 import argparse
 import math
@@ -7,10 +7,16 @@ from pathlib import Path
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Score all checkpoints of a finished benchmark, and print a table."""
+    """Score all checkpoints of finished benchmarks, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     option = parser.add_argument
-    option("work_dir", type=Path, help="--work-dir of tools/benchmark.py")
+    option(
+        "work_dirs",
+        nargs="+",
+        type=Path,
+        metavar="WORK_DIR",
+        help="--work-dir of tools/benchmark.py; several are compared seed by seed",
+    )
     option("--metric", required=True, help="such as 'PCKh@0.5 (12 joints)'")
     option(
         "--start",
@@ -25,10 +31,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     lines = []
     try:
-        path = args.work_dir / "scores.csv"
-        for line in score_benchmark(args.work_dir, args.metric, path):
-            if args.rows is None or line["row"] in args.rows:
-                lines.append(line)
+        for folder in args.work_dirs:
+            for line in score_benchmark(folder, args.metric, folder / "scores.csv"):
+                if args.rows is None or line["row"] in args.rows:
+                    lines.append(line)
         qualities = score_quality(lines, args.metric, args.start)
     except (OSError, ValueError) as error:
         parser.exit(1, f"benchmark_scores.py: {error}\n")
