@@ -26,13 +26,13 @@ LEVELS = {
     "mean-teacher",
     *(f"mean-teacher-{level}" for level in ("style", "adversarial", "info-max")),
     "mean-teacher-adversarial-info-max",
-    *("mla", "uniframe", "source-free"),
+    *("mla", "uniframe", "source-free", "best"),
 }
 #: The rows that only the embedded pair has.
 EMBEDDED = {
     *("joint", "ssda-5", "style", "info-max"),
     *(f"mean-teacher-style-{level}" for level in ("adversarial", "info-max")),
-    *("mean-teacher-style-occlusion", "mean-teacher-weak"),
+    *("mean-teacher-style-occlusion", "mean-teacher-weak", "mean-teacher-turned"),
     *("parts", "parts-mean-teacher", "regda"),
 }
 #: The pairs with a synthetic source, and the joints that both domains have.
@@ -280,6 +280,12 @@ def test_rows_of_the_embedded_pair_differ_in_the_method_alone():
     names = ABLATION | LEVELS | EMBEDDED
     assert {row[len("studio2street_res18") :].strip("_") for row in rows} == names
     first = rows["studio2street_res18_source-only"]
+    longer = rows["studio2street_res18_best"].train_cfg
+    assert longer.pop("max_iters") == 3 * first.train_cfg.max_iters
+    longer.max_iters = first.train_cfg.max_iters
+    twice = rows["studio2street_res18_regda"].optim_wrapper.optimizer
+    assert twice.lr == 2 * first.optim_wrapper.optimizer.lr
+    twice.lr = first.optim_wrapper.optimizer.lr
     for cfg in rows.values():
         assert cfg.load_from == first.load_from
         assert cfg.train_dataloader.batch_size == 32

@@ -6,6 +6,9 @@ _base_ = [
 ]
 
 model = dict(
-    statistics='domain',
+    statistics='target',
     head=dict(_base_.regda_head, conv_out_channels=(32, )),
     adaptations=dict(regda=_base_.regda))
+
+# An iteration of its code updates the features and the adversarial regressor twice.
+optim_wrapper = dict(optimizer=dict(lr=4e-3))

@@ -1,0 +1,18 @@
+# The recipe of this toolbox: a mean teacher whose views suit the people of the target,
+# and nothing else. docs/benchmark.md has the trials behind it.
+_base_ = './multi_level_alignment.py'
+
+# People who are upright, as most are: the student sees them nearly as they are.
+upright_teacher = dict(
+    _base_.mean_teacher,
+    student_view=dict(
+        _base_.mean_teacher.student_view, rotation=15, scale=(0.9, 1.1), shear=0))
+
+# People in any orientation, such as athletes: source images turn as well, and fewer
+# pseudo-labels are taught, because more of them are wrong.
+turned_teacher = dict(
+    _base_.mean_teacher,
+    student_view=dict(_base_.mean_teacher.student_view, rotation=60),
+    share=0.4)
+turned_source = dict(
+    type='LabeledViews', view=dict(type='RandomView', rotation=180))
