@@ -16,7 +16,10 @@ from _options import (
     positive,
 )
 
-METHODS = ("mean-teacher", "mla", "uniframe", "dan", "dann", "cafa", "adabn")
+METHODS = (
+    *("best", "best-turned", "mean-teacher", "mla", "uniframe"),
+    *("dan", "dann", "cafa", "adabn"),
+)
 
 
 def joint(value: str) -> tuple[str, str | list[str]]:
@@ -74,7 +77,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
     group = parser.add_argument_group("training")
     option = group.add_argument
-    option("--method", choices=METHODS, default="mean-teacher")
+    option("--method", choices=METHODS, default="best")
     option(
         "--budget",
         help="iterations (2000) or time (30min, 2h) of the training (default: by the "

@@ -3,7 +3,7 @@
 _base_ = [
     'mmpose::_base_/default_runtime.py',
     './runtime.py',
-    './methods/multi_level_alignment.py',
+    './methods/best.py',
     './methods/uniframe.py',
     './methods/feature_alignment.py',
     './methods/human_level_shift.py',

@@ -30,7 +30,7 @@ from .render import progress_bars, render_pair
 from .stages import Result, scalars, train_stage
 
 SOURCE_CONFIG = "studio2street_res18_pretrain.py"
-ADAPTED_CONFIG = "studio2street_res18_mean-teacher.py"
+ADAPTED_CONFIG = "studio2street_res18_best.py"
 BEFORE, AFTER = "source model", "adapted"
 
 VALIDATIONS = 4  # per run

@@ -297,14 +297,18 @@ def test_every_method_makes_a_step(site, head, method, tmp_path):
     people = site / "source/annotations.json"
     target = target_dataset(people, site / "source/images", "CocoDataset")
     arguments = (one.source_model, target, one.source_dataset, method, PLAN)
-    unfit = dict(mla="info_max", uniframe="LabeledViews")
+    unfit = {
+        "mla": "info_max",
+        "uniframe": "LabeledViews",
+        "best-turned": "LabeledViews",
+    }
     if head == "simcc" and method in unfit:
         message = f"method '{method}' does not fit.*{unfit[method]}"
         with pytest.raises(ValueError, match=message):
             training_config(*arguments)
         return
     cfg = training_config(*arguments)
-    has_teacher = method in ("mean-teacher", "mla", "uniframe")
+    has_teacher = method not in ("dan", "dann", "cafa", "adabn")
     assert cfg.model.test_cfg.network == ("teacher" if has_teacher else "student")
     assert step_time(cfg, "cpu", steps=1) > 0
     if not has_teacher:
@@ -315,13 +319,13 @@ def test_every_method_makes_a_step(site, head, method, tmp_path):
 def test_methods_without_a_source(site):
     for method in METHODS.values():
         assert method.text
-    with pytest.raises(ValueError, match="'dann' needs labeled source.*'mean-teacher'"):
+    with pytest.raises(ValueError, match="'dann' needs labeled source.*'best'"):
         job(site, source=False, method="dann")
-    with pytest.raises(ValueError, match="method='best' is none of"):
-        job(site, method="best")
+    with pytest.raises(ValueError, match="method='worst' is none of"):
+        job(site, method="worst")
     one = job(site, source=False)
     people = target_dataset("people.json", "images", "CocoDataset")
-    cfg = training_config(one.source_model, people, None, "mean-teacher", PLAN)
+    cfg = training_config(one.source_model, people, None, one.method, PLAN)
     assert set(cfg.model.adaptations) == {"mean_teacher", "info_max"}
     assert cfg.model.adaptations.mean_teacher.momentum == 0.999
     assert cfg.train_dataloader.batch_sampler.samples_per_domain == dict(
@@ -336,10 +340,11 @@ def test_config_is_that_of_the_methods_files(site):
         one.source_model,
         people,
         one.source_dataset,
-        "mean-teacher",
+        "best",
         Plan(500, 8, 8, 1e-3, 2),
     )
-    # The row studio2street_res18_mean-teacher, and the scale of its pose loss.
+    # The row studio2street_res18_mean-teacher-weak, and the scale of its pose loss.
+    assert cfg.model.adaptations.mean_teacher.student_view.rotation == 15
     assert cfg.model.adaptations.mean_teacher.momentum == pytest.approx(0.98)
     assert cfg.model.adaptations.mean_teacher.sigma == 2
     assert cfg.model.head.loss.loss_weight == 16 * 16

@@ -45,7 +45,7 @@ class Job:
             publishes for the name.
         source (Source, optional): Labeled source images. Defaults to None: source-free.
         method (str): See :data:`~mmpose_da.apis.adapt.methods.METHODS`. Defaults to
-            ``'mean-teacher'``.
+            ``'best'``.
         budget (str, optional): Iterations (``'2000'``) or time (``'30min'``, ``'2h'``)
             of the training. Defaults to None: by the amount of data and the device.
         batch_size (int, optional): Images of each domain in a batch. Defaults to None:
@@ -66,7 +66,7 @@ class Job:
     target: Detection
     checkpoint: str | None = None
     source: Source | None = None
-    method: str = "mean-teacher"
+    method: str = "best"
     budget: str | None = None
     batch_size: int | None = None
     learning_rate: float = LEARNING_RATE

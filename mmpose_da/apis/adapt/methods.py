@@ -45,10 +45,19 @@ class Method:
 
 
 METHODS: dict[str, Method] = {
+    "best": Method(
+        "a teacher, the student's average, labels the target; views for upright "
+        "people; without a source, with information maximization where the head gives "
+        "heatmaps",
+        dict(mean_teacher="upright_teacher"),
+    ),
+    "best-turned": Method(
+        "the same, with views for people in any orientation, of the source, too",
+        dict(views="turned_source", mean_teacher="turned_teacher"),
+        needs_source=True,
+    ),
     "mean-teacher": Method(
-        "a teacher, the student's average, labels the target; without a source, with "
-        "information maximization where the head gives heatmaps",
-        dict(mean_teacher="mean_teacher"),
+        "the same, with the views of the papers", dict(mean_teacher="mean_teacher")
     ),
     "mla": Method(
         "multi-level alignment: colors, teacher, adversarial features, information "
@@ -117,7 +126,7 @@ def adaptations(
     method = method_of(name, has_source)
     reader = head_outputs(head)
     gives = reader.gives if reader is not None else frozenset()
-    if name == "mean-teacher" and not has_source and "maps" in gives:
+    if method.trains and not has_source and "maps" in gives:
         method = replace(method, parts=dict(method.parts, info_max="info_max"))
     variables = base.to_dict()
     chosen = {key: dict(variables[name]) for key, name in method.parts.items()}
