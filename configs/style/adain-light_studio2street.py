@@ -7,7 +7,7 @@ model = dict(
     _delete_=True,
     type='AdaINTrainer',
     encoder=load_from,
-    channels=_base_.channels,
+    channels=_base_.light_channels,
     style_weight=10.0,
     data_preprocessor=_base_.model.data_preprocessor)
 

@@ -1,12 +1,10 @@
 # The embedded pair at 64 px: an encoder for AdaIN, where VGG-19 is not available.
-_base_ = './adain_studio2street.py'
+_base_ = ['./adain_studio2street.py', '../_base_/models/adain_light.py']
 
-# Two sizes, 64 and 32 px.
-channels = (32, 32, None, 64, 64)
 model = dict(
     _delete_=True,
     type='ImageAutoencoder',
-    channels=channels,
+    channels=_base_.light_channels,
     data_preprocessor=_base_.model.data_preprocessor)
 
 train_dataloader = dict(

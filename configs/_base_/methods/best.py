@@ -11,8 +11,8 @@ upright_teacher = dict(
 # People in any orientation, such as athletes: source images turn as well, and fewer
 # pseudo-labels are taught, because more of them are wrong.
 turned_teacher = dict(
-    _base_.mean_teacher,
-    student_view=dict(_base_.mean_teacher.student_view, rotation=60),
+    upright_teacher,
+    student_view=dict(upright_teacher['student_view'], rotation=60),
     share=0.4)
 turned_source = dict(
     type='LabeledViews', view=dict(type='RandomView', rotation=180))
