@@ -8,7 +8,12 @@ from .domain_batch import (
     DomainBatch,
     Pseudo,
 )
-from .joints import joint_definition, joint_mapping, joint_metainfo
+from .joints import (
+    joint_definition,
+    joint_mapping,
+    joint_metainfo,
+    labeled_points,
+)
 from .part_labels import (
     LabeledParts,
     has_part_labels,
@@ -33,6 +38,7 @@ __all__ = [
     "joint_definition",
     "joint_mapping",
     "joint_metainfo",
+    "labeled_points",
     "map_tensors",
     "part_labels",
     "part_regions",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 
+import numpy as np
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
 
@@ -100,3 +101,21 @@ def joint_mapping(
             f"'{target['dataset_name']}' have no names in common; set joint_map"
         )
     return sorted(mapping, key=lambda pair: pair[1])
+
+
+def labeled_points(keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Return joints, NaN where they are not labeled.
+
+    Args:
+        keypoints (np.ndarray): Shape (..., K, D), D >= 2.
+        visible (np.ndarray): ``keypoints_visible`` of MMPose (..., K), above 0 for
+            labeled joints, or (..., K, 2), with the weights of the joints.
+
+    Returns:
+        np.ndarray: x and y, shape (..., K, 2), float64.
+    """
+    points = np.array(keypoints[..., :2], dtype=float)
+    if visible.ndim == keypoints.ndim:
+        visible = visible.prod(axis=-1)
+    points[visible <= 0] = np.nan
+    return points

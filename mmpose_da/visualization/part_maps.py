@@ -17,6 +17,7 @@ from torch import Tensor
 from ..models.heads import LocationFreeHead
 from ..models.heads.location_free_head import map_peaks
 from ..models.layers.marginal_heatmaps import spatial_softmax
+from ..structures import labeled_points
 from .overlays import share_of_crop
 
 TILE_INCHES = 1.3
@@ -97,8 +98,8 @@ def _maps(model: BasePoseEstimator, people: list[dict]) -> dict[str, Tensor]:
 def _annotated(person: dict) -> np.ndarray:
     """Return the annotated joints (K, 2) in pixels of the input, NaN if unknown."""
     sample = person["data_samples"]
-    points = np.array(sample.gt_instances.keypoints[0], dtype=float)
-    points[sample.gt_instances.keypoints_visible[0] <= 0] = np.nan
+    given = sample.gt_instances
+    points = labeled_points(given.keypoints[0], given.keypoints_visible[0])
     return share_of_crop(sample, points) * person["inputs"].shape[:0:-1]
 
 

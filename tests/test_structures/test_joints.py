@@ -1,6 +1,12 @@
+import numpy as np
 import pytest
 
-from mmpose_da.structures import joint_definition, joint_mapping, joint_metainfo
+from mmpose_da.structures import (
+    joint_definition,
+    joint_mapping,
+    joint_metainfo,
+    labeled_points,
+)
 
 
 def test_definitions_by_dataset_or_by_metainfo():
@@ -44,3 +50,18 @@ def test_mappings_that_cannot_be():
         joint_mapping(coco, mpii, dict(pelvis=("nose", "left_hip", "right_hip")))
     with pytest.raises(ValueError, match="no names in common"):
         joint_mapping(coco, joint_definition("Horse10Dataset"))
+
+
+@pytest.mark.parametrize("with_weights", [False, True])
+def test_labeled_points(with_weights):
+    keypoints = np.arange(18, dtype=np.float32).reshape(2, 3, 3)
+    visible = np.array([[1, 0, 2], [0, 1, 1]], np.float32)
+    if with_weights:  # a joint without a weight counts as not labeled
+        visible = np.stack([visible, [[1, 1, 0], [1, 1, 1]]], axis=-1)
+    points = labeled_points(keypoints, visible)
+    expected = [
+        [[0, 1], [np.nan] * 2, [np.nan] * 2 if with_weights else [6, 7]],
+        [[np.nan] * 2, [12, 13], [15, 16]],
+    ]
+    np.testing.assert_array_equal(points, expected)
+    assert points.dtype == float and keypoints[0, 1, 0] == 3

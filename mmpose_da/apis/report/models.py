@@ -19,7 +19,7 @@ from mmpose.registry import MODELS
 from torch import Tensor
 
 from ...models.necks import CAFANeck
-from ...structures import tensors
+from ...structures import labeled_points, tensors
 from ..adapt.model import ADAPTIVE
 from ..publish import ADAPTATION_PREFIX, deploy_config, stock_checkpoint
 
@@ -240,9 +240,4 @@ def labels_of(given: InstanceData) -> np.ndarray | None:
     """
     if "keypoints" not in given:
         return None
-    points = np.array(given.keypoints[0, :, :2], float)
-    visible = np.asarray(given.keypoints_visible[0])
-    if visible.ndim == 2:  # with the weights of joints
-        visible = visible.prod(axis=-1)
-    points[visible <= 0] = np.nan
-    return points
+    return labeled_points(given.keypoints[0], np.asarray(given.keypoints_visible[0]))

@@ -16,7 +16,7 @@ from ...models.layers import Pixels, swap_joints, warp_points
 from ...models.layers.marginal_heatmaps import spatial_softmax
 from ...models.layers.numerics import promote
 from ...models.pose_estimators import DomainAdaptiveTopdown, PoseNetwork
-from ...structures import map_tensors
+from ...structures import labeled_points, map_tensors
 from .unwrap import model_of
 
 
@@ -219,9 +219,6 @@ def source_poses(dataset: dict, count: int) -> np.ndarray:
     people = DATASETS.build(alone)
     chosen = np.linspace(0, len(people) - 1, min(count, len(people))).astype(int)
     infos = [people.get_data_info(int(index)) for index in chosen]
-    poses = np.stack([info["keypoints"][0][:, :2] for info in infos]).astype(float)
-    known = np.stack([info["keypoints_visible"][0] for info in infos])
-    if known.ndim == 3:  # with the weights of joints
-        known = known.prod(-1)
-    poses[known <= 0] = np.nan
-    return poses
+    return np.concatenate(
+        [labeled_points(i["keypoints"], i["keypoints_visible"]) for i in infos]
+    )
