@@ -105,6 +105,7 @@ param_scheduler = [
 ]
 log_processor = dict(by_epoch=False)
 default_hooks = dict(
+    channels_last=dict(type='ChannelsLastHook'),
     checkpoint=dict(
         _base_.safe_checkpoints, interval=300, by_epoch=False, max_keep_ckpts=2),
     **_base_.checks)
