@@ -31,11 +31,13 @@ class _SharedJoints(BaseMetric):
         self,
         joints: Sequence[str],
         pred_joints: str | dict | None = None,
+        exchanged: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.joints = list(joints)
         self.pred_joints = joint_definition(pred_joints) if pred_joints else None
+        self.exchanged = exchanged
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         labeled = [s for s in data_samples if "keypoints" in s["gt_instances"]]
@@ -82,6 +84,26 @@ class _SharedJoints(BaseMetric):
                 parts.setdefault(name, []).append(accuracy[ids[joint]])
         return {part: 100 * float(np.mean(values)) for part, values in parts.items()}
 
+    def _exchanged(
+        self, results: list[dict], normalizer: str, offset: float = 0.0
+    ) -> dict[str, float]:
+        """Compute the percentage of joints at the place of the other side's.
+
+        They are wrong, and would be correct for the same joint of the other side.
+        """
+        if not self.exchanged:
+            return {}
+        predictions, labels, mask, size = _arrays(results, normalizer)
+
+        def correct(labels: np.ndarray, labeled: np.ndarray) -> np.ndarray:
+            distances = (predictions + offset - labels) / size[:, None]
+            return (np.linalg.norm(distances, axis=-1) <= self.thr) & labeled
+
+        other = list(self.dataset_meta["flip_indices"])
+        swapped = correct(labels[:, other], mask[:, other]) & ~correct(labels, mask)
+        name = f"exchanged ({len(self.joints)} joints)"
+        return {name: 100 * float(swapped[mask].mean())} if mask.any() else {}
+
 
 @METRICS.register_module()
 class SharedJointsMpiiPCK(_SharedJoints, MpiiPCKAccuracy):
@@ -101,6 +123,9 @@ class SharedJointsMpiiPCK(_SharedJoints, MpiiPCKAccuracy):
             evaluation set.
         more_thr (Sequence[float]): Further thresholds for the mean, such as ``(1.0, )``
             for ``PCKh@1 (12 joints)``. Defaults to ().
+        exchanged (bool): Whether to add ``exchanged (12 joints)``, the percentage of
+            joints that are wrong and would be correct for the same joint of the other
+            side. Defaults to False.
         kwargs: See :class:`mmpose.evaluation.MpiiPCKAccuracy`.
     """
 
@@ -132,7 +157,7 @@ class SharedJointsMpiiPCK(_SharedJoints, MpiiPCKAccuracy):
             other.thr = thr
             metrics = super(SharedJointsMpiiPCK, other).compute_metrics(results)
             shared[f"PCKh@{thr:g} {count}"] = float(metrics["PCK"])
-        return shared
+        return shared | self._exchanged(results, "head_size", offset=1)
 
 
 @METRICS.register_module()
@@ -144,7 +169,7 @@ class SharedJointsPCK(_SharedJoints, PCKAccuracy):
 
     Args:
         thr (float): Threshold, as a fraction of the box. Defaults to 0.1.
-        joints, pred_joints: See :class:`SharedJointsMpiiPCK`.
+        joints, pred_joints, exchanged: See :class:`SharedJointsMpiiPCK`.
         kwargs: See :class:`mmpose.evaluation.PCKAccuracy`.
     """
 
@@ -159,7 +184,7 @@ class SharedJointsPCK(_SharedJoints, PCKAccuracy):
             for part, value in self._part_means(accuracy).items()
         }
         metrics[f"PCK@{self.thr:g} ({len(self.joints)} joints)"] = 100.0 * float(mean)
-        return metrics
+        return metrics | self._exchanged(results, "bbox_size")
 
 
 @METRICS.register_module()
@@ -219,11 +244,14 @@ def _pck(
         normalizer (str): Key of the values by which errors are divided.
         offset (float): Added to the predictions. Defaults to 0.
     """
-    predictions, labels, mask, size = (
-        np.concatenate([result[key] for result in results])
-        for key in ("pred_coords", "gt_coords", "mask", normalizer)
-    )
+    predictions, labels, mask, size = _arrays(results, normalizer)
     return keypoint_pck_accuracy(predictions + offset, labels, mask, threshold, size)
+
+
+def _arrays(results: list[dict], normalizer: str) -> list[np.ndarray]:
+    """Return predictions and labels (N, K, 2), mask (N, K), and normalizer (N, 2)."""
+    keys = ("pred_coords", "gt_coords", "mask", normalizer)
+    return [np.concatenate([result[key] for result in results]) for key in keys]
 
 
 def joint_ids(joints: Sequence[str], definition: dict) -> list[int]:

@@ -262,3 +262,33 @@ def test_samples_without_keypoints_do_not_count(people):
         alone = evaluate(kind(joints=LIMBS), "MpiiDataset", samples)
         mixed = [samples[0], parts, *samples[1:], parts]
         assert evaluate(kind(joints=LIMBS), "MpiiDataset", mixed) == alone
+
+
+@pytest.mark.parametrize("mpii", [True, False])
+def test_exchanged_sides(people, mpii):
+    kind, size, offset = (
+        (SharedJointsMpiiPCK, 0.5 * 10, 1) if mpii else (SharedJointsPCK, 0.1 * 100, 0)
+    )
+    sides = [(2, 3), (1, 4), (0, 5), (12, 13), (11, 14), (10, 15)]
+    other = dict(sides) | {b: a for a, b in sides}
+    swapped = [10, 11, 12, 13]  # of every second person
+    samples, wrong, count = [], 0, 0
+    for number, (pred, gt, visible) in enumerate(people):
+        pred = pred.copy()
+        if number % 2:
+            pred[swapped] = gt[[other[k] for k in swapped]] - offset
+        samples.append(sample(pred, gt, visible))
+        for k in MPII_LIMBS:
+            count += visible[k] > 0
+            own, opposite = (
+                np.linalg.norm(pred[k] + offset - gt[j]) <= size and visible[j] > 0
+                for j in (k, other[k])
+            )
+            wrong += visible[k] > 0 and opposite and not own
+    metric = kind(joints=LIMBS, exchanged=True)
+    metrics = evaluate(metric, "MpiiDataset", samples)
+    assert wrong > 5
+    assert metrics["exchanged (12 joints)"] == pytest.approx(100 * wrong / count)
+    assert "exchanged (12 joints)" not in evaluate(
+        kind(joints=LIMBS), "MpiiDataset", samples
+    )
