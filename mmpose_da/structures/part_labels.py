@@ -139,7 +139,8 @@ def warp_part_labels(
                 changed = {name: fields[name][:, order] for name in _FIELDS}
                 if _REGIONS in fields:
                     regions = fields[_REGIONS] @ inverse.to(fields[_REGIONS])
-                    weights = certain_weights(*changed.values(), regions, input_size)
+                    labels, weights = changed.values()
+                    weights = certain_weights(labels, weights, regions, input_size)
                     changed.update(part_weights=weights, part_regions=regions)
                 sample = sample.new()
                 sample.gt_instance_labels = InstanceData(**changed)
