@@ -1,5 +1,6 @@
 """The configs of EFASNet: they parse, fit together, and make a model."""
 
+import re
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,7 @@ from mmengine.config import Config
 from mmpose.registry import DATASETS, METRICS, MODELS
 
 from mmpose_da.apis.benchmark import load_row, row_names, run_benchmark
-from mmpose_da.apis.complexity import complexity
+from mmpose_da.apis.complexity import complexity, read_config
 from mmpose_da.structures import joint_definition
 
 FOLDER = Path(__file__).parents[1] / "configs/efasnet"
@@ -22,6 +23,16 @@ SIZES = dict(
     crowdpose=("256x192", "384x288"),
     mpii=("256x256", "384x384"),
 )
+
+
+def figures(path: Path) -> dict[str, tuple[str, str]]:
+    """Parameters (M) and GFLOPs of each config in the tables of a page."""
+    row = re.compile(r"^\| \[?([\w.-]+).* \| ([\d.]+) \| ([\d.]+) \|$", re.M)
+    return {name: (m, g) for name, m, g in row.findall(path.read_text("utf-8"))}
+
+
+README = figures(FOLDER / "README.md")
+PAGE = figures(FOLDER.parents[1] / "docs/efasnet.md")
 
 
 @pytest.fixture(autouse=True)
@@ -216,3 +227,34 @@ def test_metafile_lists_the_full_size_configs(repo):
         assert model["Name"] == Path(config).stem
         assert model["In Collection"] == collection["Name"]
         assert (repo / model["Config"]).is_file()
+
+
+def test_tables_and_metafile_have_the_same_figures():
+    content = yaml.safe_load((FOLDER / "metafile.yml").read_text())
+    metadata = {model["Name"]: model["Metadata"] for model in content["Models"]}
+    listed = {
+        name: (f"{data['Parameters'] / 1e6:.2f}", f"{data['FLOPs'] / 1e9:.3f}")
+        for name, data in metadata.items()
+    }
+    of_mmpose = README.keys() - listed.keys()
+    assert len(of_mmpose) == 8
+    assert listed == {name: README[name] for name in README.keys() - of_mmpose}
+    # The page has the small rows, too, and not CrowdPose.
+    assert {name for name in PAGE if not name.startswith("td-hm")} == {
+        f"crowd_res50-small_{part}" for part in PARTS
+    }
+    on_both = {name for name in README if "crowdpose" not in name}
+    assert {name: PAGE.get(name) for name in on_both} == {
+        name: README[name] for name in on_both
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(README.keys() | PAGE.keys()))
+def test_figures_are_those_of_the_networks(name):
+    path = FOLDER / f"{name}.py"
+    of_mmpose = f"mmpose::body_2d_keypoint/topdown_heatmap/coco/{name}.py"
+    cfg = read(path) if path.is_file() else read_config(of_mmpose)
+    row = complexity(cfg)
+    found = f"{row.parameters / 1e6:.2f}", f"{row.multiply_adds / 1e9:.3f}"
+    assert found == (README | PAGE)[name]

@@ -126,7 +126,7 @@ CROPS = dict(count=3, share=(0.4, 0.8))
 HEAD = dict(
     LOCATION_FREE_HEAD,
     _delete_=True,
-    prototypes=dict(),
+    prototypes=dict(classify=False),
     relations=dict(),
     joints="MpiiDataset",
 )

@@ -215,7 +215,11 @@ def test_inferencer_and_visualizer(street, tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "metric"),
-    [("coco_res50_25", "coco/AP"), ("mpii_res50_all", "PCKh@1 (14 joints)")],
+    [
+        ("coco_res50_25", "coco/AP"),
+        ("mpii_res50_all", "PCKh@1 (14 joints)"),
+        ("coco_hrnet_all", "coco/AP"),
+    ],
 )
 def test_a_full_size_config_trains_resumes_and_evaluates_on_real_images(
     name, metric, real_data, tmp_path, monkeypatch, compare

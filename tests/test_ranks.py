@@ -10,6 +10,8 @@ import torch
 from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
+from mmengine.structures import InstanceData
+from mmpose.registry import MODELS
 from tiny_domains import (
     COCO_MIDPOINTS,
     VAL_PIPELINE,
@@ -18,7 +20,14 @@ from tiny_domains import (
     write_coco,
     write_mpii,
 )
-from tiny_model import REGDA_HEAD, batch, build, mark_parts
+from tiny_model import (
+    LOCATION_FREE_HEAD,
+    REGDA_HEAD,
+    batch,
+    build,
+    mark_parts,
+    model_config,
+)
 from tiny_run import LIMBS, UDA, run_config
 from torch import distributed
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -49,6 +58,7 @@ JOINED = dict(
     dfa=dict(type="DomainFeatureAlignment"),
     regda=dict(type="RegDA"),
     parts=dict(type="PartClassification"),
+    location_free={},
 )
 #: Each rank computes the loss of its own images, as the docstrings say.
 OF_EACH_RANK = dict(
@@ -69,6 +79,22 @@ LOPSIDED = dict(
 STYLE = dict(type="StyleTransfer", style=dict(type="ColorStatisticsStyle"), share=1.0)
 
 
+def make_location_free():
+    """All parts of the model, with a backbone of the three stages that it uses."""
+    torch.manual_seed(0)
+    cfg = model_config(type="DomainAdaptiveTopdown", joints="MpiiDataset")
+    stages = dict(num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1))
+    cfg["backbone"].update(stages, out_indices=(0, 1, 2))
+    cfg["head"] = dict(
+        LOCATION_FREE_HEAD,
+        pool=dict(kind="mass"),
+        prototypes=dict(classify=False),
+        relations={},
+        joints="MpiiDataset",
+    )
+    return MODELS.build(cfg).train()
+
+
 def make(adaptations):
     torch.manual_seed(0)
     of_regda = any(cfg["type"] == "RegDA" for cfg in adaptations.values())
@@ -86,11 +112,28 @@ def make(adaptations):
 
 
 def make_without_batch_statistics(name):
-    model = make({name: METHODS[name]} if METHODS[name] else {}).double()
+    if name == "location_free":
+        model = make_location_free()
+    else:
+        model = make({name: METHODS[name]} if METHODS[name] else {})
+    model = model.double()
     for module in model.modules():
         if isinstance(module, _BatchNorm):
             module.eval()
     return model
+
+
+def locate(samples):
+    """Give labeled samples the labels of a location-free head, beside heatmaps."""
+    for sample in samples:
+        if "gt_fields" in sample:
+            sample.gt_instance_labels = InstanceData(
+                keypoint_weights=torch.ones(1, 16),
+                keypoint_labels=2 * torch.rand(1, 16, 2) - 1,
+                part_labels=torch.randint(0, 2, (1, 16)).float(),
+                part_weights=torch.ones(1, 16),
+            )
+    mark_parts(samples)
 
 
 def whole_batch():
@@ -98,7 +141,7 @@ def whole_batch():
     images, samples = batch(source=4, target_labeled=4, target_unlabeled=4)
     for sample in samples[:8]:
         sample.gt_fields.heatmaps = sample.gt_fields.heatmaps.double()
-    mark_parts(samples)
+    locate(samples)
     return images.double(), samples
 
 
@@ -128,15 +171,14 @@ def gradients(model, *batches):
     }
 
 
-def train(adaptations, counts):
+def train(model, counts):
     """Parameters after two steps: an error in the first shows in the second."""
-    model = make(adaptations)
     wrapped = MMDistributedDataParallel(model, broadcast_buffers=False)
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
     for _ in range(2):
         optimizer.zero_grad()
         images, samples = batch(**counts)
-        mark_parts(samples)
+        locate(samples)
         total_loss(wrapped, images, samples).backward()
         optimizer.step()
         EMATeacherHook().update(model)
@@ -151,7 +193,7 @@ def train_sure_and_unsure(rank):
         readout_weight=0,
     )
     teacher = dict(type="MeanTeacher", threshold=(-1e9, 1e9)[rank])
-    return train(dict(ihta=ihta, teacher=teacher), EVERYTHING)
+    return train(make(dict(ihta=ihta, teacher=teacher)), EVERYTHING)
 
 
 def missing_everywhere():
@@ -188,9 +230,11 @@ def run_rank(rank, folder, port):
     methods.pop("surest")  # one teacher is enough
     regda = dict(regda=methods.pop("regda"))  # it has a head of its own
     for case, counts in LOPSIDED.items():
-        results["trained"][case] = train(methods, counts[rank])
-        results["trained"][f"regda_{case}"] = train(regda, counts[rank])
-    results["trained"]["pose_alone"] = train({}, LOPSIDED["no_labels"][rank])
+        results["trained"][case] = train(make(methods), counts[rank])
+        results["trained"][f"regda_{case}"] = train(make(regda), counts[rank])
+        located = train(make_location_free(), counts[rank])
+        results["trained"][f"location_free_{case}"] = located
+    results["trained"]["pose_alone"] = train(make({}), LOPSIDED["no_labels"][rank])
     results["trained"]["sure_and_unsure"] = train_sure_and_unsure(rank)
     results["missing"] = missing_everywhere()
     results["epoch"] = names_of_an_epoch(cfg)
@@ -252,6 +296,7 @@ def test_gradients(ranks, name):
     [
         *(*LOPSIDED, "pose_alone", "sure_and_unsure"),
         *(f"regda_{case}" for case in LOPSIDED),
+        *(f"location_free_{case}" for case in LOPSIDED),
     ],
 )
 def test_what_one_rank_has_not_stops_no_other(ranks, case):

@@ -5,8 +5,8 @@ _base_ = [
     '../_base_/methods/multi_level_alignment.py',
 ]
 
-# As in the row with the mean teacher alone, except that the student's view cuts no
-# joints off: its scale is at most that of the crop.
+# As in the row with the mean teacher alone, except that the student's view is at most
+# as large as the crop: it cuts off fewer parts, whose joints have no label in it.
 model = dict(
     adaptations=dict(
         mean_teacher=dict(

@@ -25,6 +25,7 @@ from ..structures import (
     TARGET_LABELED,
     TARGET_PSEUDO,
     TARGET_UNLABELED,
+    certain_weights,
     joint_mapping,
     joint_metainfo,
 )
@@ -35,9 +36,9 @@ from .part_crop import PartCrops
 from .people import BoxJitter, Labels, LeftOut, describe, load_people
 from .pseudo_labels import PseudoLabels
 
-#: Results that say which part labels are those of a crop; as ``meta_keys``.
+#: Results that say which part labels are those of an image; as ``meta_keys``.
 _SHOWN = dict.fromkeys(
-    ("flip", "flip_indices", "part_crop", "part_zoomed", "part_regions")
+    ("flip", "flip_indices", "part_crop", "part_zoomed", "part_regions", "input_size")
 )
 
 
@@ -95,7 +96,8 @@ class MixedDomainDataset(CombinedDataset):
     :class:`~mmpose_da.datasets.part_crop.RandomPartCrop` shows one of them: its part
     labels are then those of the sample. With
     :class:`~mmpose_da.datasets.part_crop.MarkPartCrops`, the sample has the labels of
-    all n parts, (n, K), and ``part_regions`` (n, 2, 3), where they are.
+    all n parts, (n, K), and ``part_regions`` (n, 2, 3), where they are. Where the image
+    cuts a part off, the joints that the part shows have weight 0.
 
     This class cannot remove what a box reveals about the labels. If the boxes of a
     dataset were computed from its joints, the crops show their extent; the log warns
@@ -503,10 +505,10 @@ def _take_parts(info: dict) -> np.ndarray:
 
 def _add_parts(sample: PoseDataSample, parts: np.ndarray) -> None:
     """Give a sample the labels of its parts, with left and right as in the image."""
-    meta, places = sample.metainfo, {}
-    if "part_regions" in meta:
-        regions = torch.from_numpy(meta["part_regions"])
-        shown, places = parts[-len(regions) :], dict(part_regions=regions)
+    meta = sample.metainfo
+    regions = meta.get("part_regions")
+    if regions is not None:
+        shown = parts[-len(regions) :]
     elif len(parts) == 1 or "part_crop" in meta:
         shown = parts[meta.get("part_crop", 0)][None]
     else:
@@ -518,9 +520,13 @@ def _add_parts(sample: PoseDataSample, parts: np.ndarray) -> None:
     if meta.get("flip", False):
         shown = shown[:, meta["flip_indices"]]
     labels, weights = torch.from_numpy(shown.astype(np.float32)).unbind(-1)
-    sample.gt_instance_labels = InstanceData(
-        part_labels=labels, part_weights=weights, **places
-    )
+    fields = InstanceData(part_labels=labels, part_weights=weights)
+    if regions is not None:
+        fields.part_regions = torch.from_numpy(regions)
+        fields.part_weights = certain_weights(
+            labels, weights, fields.part_regions, meta["input_size"]
+        )
+    sample.gt_instance_labels = fields
 
 
 def _check_part_crop(sample: PoseDataSample, crops: np.ndarray) -> None:

@@ -16,6 +16,7 @@ from .joints import (
 )
 from .part_labels import (
     LabeledParts,
+    certain_weights,
     has_part_labels,
     part_labels,
     part_regions,
@@ -33,6 +34,7 @@ __all__ = [
     "DomainBatch",
     "LabeledParts",
     "Pseudo",
+    "certain_weights",
     "concat_trees",
     "has_part_labels",
     "joint_definition",

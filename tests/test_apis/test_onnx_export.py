@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.hub import get_config
 from mmpose.apis import init_model
 from mmpose.registry import MODELS
+from tiny_model import LOCATION_FREE_HEAD, model_config
 from tiny_site import write_model
 
 from mmpose_da.apis import onnx_export, publish
@@ -55,6 +56,37 @@ def test_output_is_that_of_the_network_for_any_batch(tmp_path, head, names):
             np.testing.assert_allclose(theirs, ours.numpy(), atol=1e-5)
     [entry] = onnx.load(str(path)).metadata_props
     assert (entry.key, json.loads(entry.value)) == ("joints", ["nose"])
+
+
+@pytest.mark.parametrize(
+    "kind, classify, count", [("graph", False, 5), ("attention", True, 4)]
+)
+def test_a_location_free_head(tmp_path, kind, classify, count):
+    """Locations, logits, and the maps that are pooled."""
+    cfg = model_config(type="TopdownPoseEstimator")
+    cfg["backbone"]["out_indices"] = (0, 1, 2)
+    cfg["head"] = dict(
+        LOCATION_FREE_HEAD,
+        prototypes=dict(classify=classify),
+        relations=dict(kind=kind),
+        joints="MpiiDataset",
+    )
+    torch.manual_seed(0)
+    model = MODELS.build(cfg)
+    with torch.no_grad():
+        for parameter in model.head.parameters():
+            parameter.normal_(std=0.3)
+        model._forward(torch.randn(8, 3, 64, 64))  # statistics
+    path = tmp_path / "model.onnx"
+    assert export_onnx(model.eval(), torch.randn(2, 3, 64, 64), path)
+    images = torch.randn(5, 3, 64, 64)
+    with torch.no_grad():
+        location, logits, maps = model._forward(images)
+    found = list(run(path, images).values())
+    assert len(found) == count
+    for ours, theirs in zip([location, logits, *maps], found, strict=True):
+        assert ours.std(0).max() > 1e-3
+        np.testing.assert_allclose(theirs, ours, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.slow

@@ -245,6 +245,7 @@ class MeanTeacher(Adaptation):
                 student.matrices,
                 student.flipped,
                 self.flip_indices,
+                (images.shape[3], images.shape[2]),
             ),
         ]
 

@@ -93,7 +93,8 @@ class LocationFreeHead(BaseHead):
             :class:`~mmpose_da.models.layers.SpatialGuidedEncoder`. Defaults to None.
         prototypes (dict, optional): Arguments of
             :class:`~mmpose_da.models.layers.PosePrototypes`. Without ``classify``, the
-            location map is pooled like the others. Defaults to None.
+            location map is pooled like the others, which marked parts need. Defaults to
+            None.
         relations (dict, optional): Arguments of
             :class:`~mmpose_da.models.layers.PrototypeRelations`. Defaults to None.
         joints (str | dict, optional): The joint definition, whose skeleton the
@@ -254,10 +255,21 @@ class LocationFreeHead(BaseHead):
             and for the log ``acc_part``, the share of part labels that are right.
 
         Raises:
-            ValueError: If a sample has no part labels.
+            ValueError: If a sample has no part labels, or marked parts that the head
+                cannot classify.
         """
-        location, logits, pooled = self.forward(feats)
         parts = part_labels(batch_data_samples)
+        if (
+            parts.regions is not None
+            and self.prototypes
+            and self.prototypes.classifiers
+        ):
+            raise ValueError(
+                "the part labels are those of parts of the image, which MarkPartCrops "
+                "marks; prototypes.classify=True classifies the whole image: set "
+                "head.prototypes.classify=False"
+            )
+        location, logits, pooled = self.forward(feats)
         if parts.regions is None:
             stages = list(logits[:, :, None].unbind(1))
         else:

@@ -145,7 +145,8 @@ class PosePrototypes(nn.Module):
         detach_maps (bool): Whether M is constant here, so that only its own
             classification trains it. Defaults to False.
         classify (bool): Whether the prototypes and the features that L pools again are
-            classified. Without, L itself is what learns. Defaults to True.
+            classified, as of the whole image. Without, L itself is what learns.
+            Defaults to True.
         relations (PrototypeRelations, optional): Relations among the joints. Defaults
             to None.
 

@@ -202,7 +202,7 @@ class SpatialGuidedEncoder(nn.Module):
             x = layer(x, log_prior)
         parts = self.norm(x).split(sizes, dim=1)
         return [
-            part.transpose(1, 2).unflatten(2, features.shape[2:])
+            part.transpose(1, 2).view_as(features)
             for part, features in zip(parts, maps, strict=True)
         ]
 

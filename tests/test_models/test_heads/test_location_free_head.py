@@ -43,6 +43,12 @@ def build(parts=(), **changes) -> LocationFreeHead:
     return MODELS.build(dict(cfg, **changes))
 
 
+def build_row(row, classify, **changes) -> LocationFreeHead:
+    if "prototypes" in ROWS[row]:
+        changes["prototypes"] = dict(PARTS["prototypes"], classify=classify)
+    return build(ROWS[row], **changes)
+
+
 #: Left, top, right, and bottom of three parts of a 48 x 64 input.
 REGIONS = [[-0.5, -0.5, 47.5, 63.5], [10, 5, 30, 40], [0, 30.5, 60, 63]]
 
@@ -142,9 +148,7 @@ def test_losses(row):
 @pytest.mark.parametrize("row", ["cam", "all"])
 def test_loss_of_marked_parts(row):
     """By the mass of every map inside each part; other labels are of the image."""
-    prototypes = dict(PARTS["prototypes"], classify=False)
-    changes = dict(prototypes=prototypes) if row == "all" else {}
-    head = build(ROWS[row], pool=dict(kind="mass"), **changes).eval()
+    head = build_row(row, pool=dict(kind="mass"), classify=False).eval()
     feats, batch = features(3), samples("mpk")
     losses = head.loss(feats, batch)
     maps = head.part_maps(feats).maps
@@ -171,13 +175,6 @@ def test_loss_of_marked_parts(row):
     known = sum(sample.gt_instance_labels.part_weights.sum() for sample in batch)
     expected = sum(terms) / len(terms) / known
     torch.testing.assert_close(losses["loss_part"], expected, rtol=1e-4, atol=1e-5)
-
-
-def test_every_parameter_learns_from_marked_parts():
-    prototypes = dict(PARTS["prototypes"], classify=False)
-    head = build(ROWS["all"], pool=dict(kind="mass"), prototypes=prototypes)
-    head.loss(features(), samples("mm"))["loss_part"].backward()
-    assert [n for n, p in head.named_parameters() if p.grad is None] == []
 
 
 def test_marked_parts_need_mass():
@@ -208,11 +205,22 @@ def test_terms_of_the_loss():
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_part_labels_train_everything(row):
-    head = build(ROWS[row])
-    head.loss(features(), samples("pp"))["loss_part"].backward()
+@pytest.mark.parametrize(
+    "kinds, classify", [("pp", True), ("pp", False), ("mm", False), ("mp", False)]
+)
+def test_part_labels_train_everything(row, kinds, classify):
+    """Those of whole images, and of marked parts."""
+    head = build_row(row, pool=dict(kind="mass"), classify=classify)
+    head.loss(features(), samples(kinds))["loss_part"].backward()
     missing = [n for n, p in head.named_parameters() if p.grad is None]
     assert missing == []
+
+
+@pytest.mark.parametrize("kinds", ["mm", "pm"])
+def test_prototypes_do_not_classify_marked_parts(kinds):
+    head = build_row("all", pool=dict(kind="mass"), classify=True)
+    with pytest.raises(ValueError, match="MarkPartCrops.*prototypes.classify=False"):
+        head.loss(features(), samples(kinds))
 
 
 def test_positions_are_not_read_without_keypoints():

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.autograd import gradcheck
 
 from mmpose_da.models.layers import (
@@ -119,6 +120,66 @@ def test_relations_pass_messages(kind):
     assert reached.tolist() == [True, True, True]
     assert not x.grad[1].any()
     assert not torch.equal(out, x)
+
+
+def slow_joint_attention(layer, x):
+    """Every pair of joints and every head on its own, in float64."""
+    of_norm, attention = layer.norm, layer.attention
+    weight, bias, out_weight, out_bias, scale, shift = (
+        p.detach().numpy()
+        for p in (
+            attention.in_proj_weight,
+            attention.in_proj_bias,
+            attention.out_proj.weight,
+            attention.out_proj.bias,
+            of_norm.weight,
+            of_norm.bias,
+        )
+    )
+    batch, joints, channels = x.shape
+    width = channels // attention.num_heads
+    out = np.zeros(x.shape)
+    for b in range(batch):
+        normal = np.zeros((joints, channels))
+        for k in range(joints):
+            centered = x[b, k] - x[b, k].mean()
+            deviation = math.sqrt((centered**2).mean() + of_norm.eps)
+            normal[k] = centered / deviation * scale + shift
+        q, k, v = np.split(normal @ weight.T + bias, 3, axis=1)
+        found = np.zeros((joints, channels))
+        for start in range(0, channels, width):
+            head = slice(start, start + width)
+            for i in range(joints):
+                shares = [
+                    math.exp(q[i, head] @ key / math.sqrt(width)) for key in k[:, head]
+                ]
+                for share, value in zip(shares, v[:, head], strict=True):
+                    found[i, head] += share / sum(shares) * value
+        out[b] = x[b] + found @ out_weight.T + out_bias
+    return out
+
+
+@pytest.fixture
+def joint_attention():
+    torch.manual_seed(0)
+    [layer] = PrototypeRelations(16, skeleton_adjacency(3, LINKS), "attention").double()
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter)  # biases start at 0, scales at 1
+    return layer, torch.randn(2, 3, 16, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_attention_among_joints_equals_slow_computation(joint_attention, training):
+    """Also in evaluation, where PyTorch may take another path."""
+    layer, x = joint_attention
+    with torch.no_grad():
+        found = layer.train(training)(x)
+    np.testing.assert_allclose(found, slow_joint_attention(layer, x.numpy()), rtol=1e-9)
+
+
+def test_gradients_of_attention_among_joints(joint_attention):
+    layer, x = joint_attention
+    assert gradcheck(layer, x.requires_grad_())
 
 
 def test_prototypes_have_relations(example):
