@@ -6,7 +6,7 @@ _base_ = [
 ]
 
 # As in the row with the mean teacher alone, except that the student's view is at most
-# as large as the crop: it cuts off fewer parts, whose joints have no label in it.
+# as large as the crop: it cuts hardly a joint off, whose part labels would be wrong.
 model = dict(
     adaptations=dict(
         mean_teacher=dict(

@@ -25,7 +25,6 @@ from ..structures import (
     TARGET_LABELED,
     TARGET_PSEUDO,
     TARGET_UNLABELED,
-    certain_weights,
     joint_mapping,
     joint_metainfo,
 )
@@ -36,9 +35,9 @@ from .part_crop import PartCrops
 from .people import BoxJitter, Labels, LeftOut, describe, load_people
 from .pseudo_labels import PseudoLabels
 
-#: Results that say which part labels are those of an image; as ``meta_keys``.
+#: Results that say which part labels are those of a crop; as ``meta_keys``.
 _SHOWN = dict.fromkeys(
-    ("flip", "flip_indices", "part_crop", "part_zoomed", "part_regions", "input_size")
+    ("flip", "flip_indices", "part_crop", "part_zoomed", "part_regions")
 )
 
 
@@ -96,8 +95,7 @@ class MixedDomainDataset(CombinedDataset):
     :class:`~mmpose_da.datasets.part_crop.RandomPartCrop` shows one of them: its part
     labels are then those of the sample. With
     :class:`~mmpose_da.datasets.part_crop.MarkPartCrops`, the sample has the labels of
-    all n parts, (n, K), and ``part_regions`` (n, 2, 3), where they are. Where the image
-    cuts a part off, the joints that the part shows have weight 0.
+    all n parts, (n, K), and ``part_regions`` (n, 2, 3), where they are.
 
     This class cannot remove what a box reveals about the labels. If the boxes of a
     dataset were computed from its joints, the crops show their extent; the log warns
@@ -505,10 +503,10 @@ def _take_parts(info: dict) -> np.ndarray:
 
 def _add_parts(sample: PoseDataSample, parts: np.ndarray) -> None:
     """Give a sample the labels of its parts, with left and right as in the image."""
-    meta = sample.metainfo
-    regions = meta.get("part_regions")
-    if regions is not None:
-        shown = parts[-len(regions) :]
+    meta, places = sample.metainfo, {}
+    if "part_regions" in meta:
+        regions = torch.from_numpy(meta["part_regions"])
+        shown, places = parts[-len(regions) :], dict(part_regions=regions)
     elif len(parts) == 1 or "part_crop" in meta:
         shown = parts[meta.get("part_crop", 0)][None]
     else:
@@ -520,13 +518,9 @@ def _add_parts(sample: PoseDataSample, parts: np.ndarray) -> None:
     if meta.get("flip", False):
         shown = shown[:, meta["flip_indices"]]
     labels, weights = torch.from_numpy(shown.astype(np.float32)).unbind(-1)
-    fields = InstanceData(part_labels=labels, part_weights=weights)
-    if regions is not None:
-        fields.part_regions = torch.from_numpy(regions)
-        fields.part_weights = certain_weights(
-            labels, weights, fields.part_regions, meta["input_size"]
-        )
-    sample.gt_instance_labels = fields
+    sample.gt_instance_labels = InstanceData(
+        part_labels=labels, part_weights=weights, **places
+    )
 
 
 def _check_part_crop(sample: PoseDataSample, crops: np.ndarray) -> None:

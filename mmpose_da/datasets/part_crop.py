@@ -105,9 +105,8 @@ class RandomPartCrop(BaseTransform):
       the rotation that earlier transforms chose. Only a mirror image stays one.
     - Without, the part stays where it is, and everything else is blank. Joints then
       have the size and the place that they have in an image of the whole person.
-      Earlier transforms apply. A joint that they move out of the image keeps its part
-      label, so scale the box by at least 1, do not shift it, and rotate it little. Of
-      people with keypoints, joints outside of the part are not visible.
+      Earlier transforms apply; a joint that they move out of the image keeps its label.
+      Of people with keypoints, joints outside of the part are not visible.
 
     A sample without such crops is unchanged.
 
@@ -189,8 +188,7 @@ class MarkPartCrops(BaseTransform):
 
     A part is a parallelogram in the image. It is given as the affine matrix (2, 3) from
     0-based pixel centers (x, y, 1) to the unit square: a pixel is in the part if both
-    coordinates are in [0, 1]. Joints of a part that the image cuts off may be outside:
-    their part labels get weight 0.
+    coordinates are in [0, 1].
 
     Required Keys:
 

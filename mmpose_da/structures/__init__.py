@@ -16,7 +16,6 @@ from .joints import (
 )
 from .part_labels import (
     LabeledParts,
-    certain_weights,
     has_part_labels,
     part_labels,
     part_regions,
@@ -34,7 +33,6 @@ __all__ = [
     "DomainBatch",
     "LabeledParts",
     "Pseudo",
-    "certain_weights",
     "concat_trees",
     "has_part_labels",
     "joint_definition",

@@ -76,44 +76,15 @@ def part_regions(samples: Sequence[PoseDataSample]) -> list[Tensor | None]:
     return [sample.get("gt_instance_labels", {}).get(_REGIONS) for sample in samples]
 
 
-def certain_weights(
-    labels: Tensor, weights: Tensor, regions: Tensor, input_size: Sequence[int]
-) -> Tensor:
-    """Return the weights of part labels, 0 for joints that may be outside the input.
-
-    Where the input cuts a part off, a joint that the part shows may be outside, and its
-    label is unknown. A joint that the part does not show is not in the rest of it
-    either. This follows from the place of the part alone, to half a pixel.
-
-    Args:
-        labels (Tensor): Part labels (R, K).
-        weights (Tensor): Their weights (R, K).
-        regions (Tensor): Where the parts are (R, 2, 3); see :class:`LabeledParts`.
-        input_size (Sequence[int]): Width and height of the input in pixels.
-
-    Returns:
-        Tensor: Weights (R, K).
-    """
-    square = regions.new_tensor([[0, 1, 0, 1], [0, 0, 1, 1]])
-    to_pixels = torch.linalg.inv_ex(regions[..., :2]).inverse
-    corners = to_pixels @ (square - regions[..., 2:])  # (R, 2, 4)
-    last = regions.new_tensor(input_size)[:, None]
-    whole = ((corners >= -1) & (corners <= last)).flatten(1).all(1)
-    return weights * (whole[:, None] | (labels <= 0))
-
-
 def warp_part_labels(
     samples: Sequence[PoseDataSample],
     matrices: Tensor,
     flipped: Tensor,
     flip_indices: Sequence[int],
-    input_size: Sequence[int],
 ) -> list[PoseDataSample]:
     """Transform part labels together with their images.
 
     Left and right change places in images that were mirrored, and the parts move.
-    Labels of joints that may now be outside the image get weight 0; see
-    :func:`certain_weights`. Labels of whole images keep their weights.
 
     Args:
         samples (Sequence[PoseDataSample]): B samples; not modified. Those without part
@@ -122,12 +93,12 @@ def warp_part_labels(
             (B, 3, 3).
         flipped (Tensor): Which images were mirrored (B,), bool.
         flip_indices (Sequence[int]): For each joint its counterpart.
-        input_size (Sequence[int]): Width and height of the images in pixels.
 
     Returns:
         list[PoseDataSample]: B samples.
     """
     warped = []
+    # Under autocast, a product in half precision would move the parts by a pixel.
     with torch.autocast(matrices.device.type, enabled=False):
         back = torch.linalg.inv(matrices)
         for sample, inverse, is_flipped in zip(
@@ -138,10 +109,8 @@ def warp_part_labels(
                 order = list(flip_indices) if is_flipped else slice(None)
                 changed = {name: fields[name][:, order] for name in _FIELDS}
                 if _REGIONS in fields:
-                    regions = fields[_REGIONS] @ inverse.to(fields[_REGIONS])
-                    labels, weights = changed.values()
-                    weights = certain_weights(labels, weights, regions, input_size)
-                    changed.update(part_weights=weights, part_regions=regions)
+                    regions = fields[_REGIONS]
+                    changed[_REGIONS] = regions @ inverse.to(regions)
                 sample = sample.new()
                 sample.gt_instance_labels = InstanceData(**changed)
             warped.append(sample)

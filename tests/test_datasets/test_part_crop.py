@@ -261,38 +261,6 @@ def test_labels_are_those_of_the_marked_parts(mpii, mirror, whole, use_udp):
     assert 0.02 < np.mean(shown) < 0.8 and rotations
 
 
-@pytest.mark.parametrize("use_udp", [True, False])
-def test_labels_of_joints_that_may_be_outside_have_no_weight(mpii, use_udp):
-    """And those of all others have one."""
-    cut = dict(BBOX, scale_factor=(0.6, 1.0), shift_prob=0.5)
-    steps = LOAD, CENTER, MIRROR, cut, dict(AFFINE, use_udp=use_udp)
-    marked = build(with_parts(mpii), *steps, dict(MARK, use_udp=use_udp), PACK)
-    target = dict(type="GenerateTarget", encoder=PART_LABELS)
-    known = build(mpii, *steps, target, PACK, labeled_target=dict(ratio=1.0))
-    size = PART_LABELS["input_size"][0]
-    gone, whole = np.zeros(2, int), 0
-    for index in range(len(marked)):
-        np.random.seed(index)
-        labels = marked[index]["data_samples"].gt_instance_labels
-        np.random.seed(index)
-        person = known[index]["data_samples"]
-        normalized = person.gt_instance_labels.keypoint_labels[0].numpy()
-        outside = (np.abs(normalized) > 1 + 2 / size).any(-1)
-        shown, weights = (
-            labels[name].numpy() > 0 for name in ("part_labels", "part_weights")
-        )
-        assert weights[~shown].all()
-        assert not (weights & shown & outside).any()
-        for region, row in zip(labels.part_regions.numpy(), weights, strict=True):
-            square = np.array([[0, 1, 0, 1], [0, 0, 1, 1]])
-            corners = np.linalg.solve(region[:, :2], square - region[:, 2:])
-            if corners.min() > -0.9 and corners.max() < size - 0.1:
-                assert row.all()
-                whole += 1
-        gone += [(shown & outside).sum(), (shown & ~weights).sum()]
-    assert gone.all() and whole
-
-
 def test_marking_does_not_change_the_image(mpii):
     plain = build(mpii, LOAD, CENTER, AFFINE, PACK)
     marked = build(with_parts(mpii), LOAD, CENTER, AFFINE, MARK, PACK)

@@ -9,8 +9,7 @@ relations = dict(kind='graph', num_blocks=1)
 
 # Part labels: which joints each of eight random parts of a person's box shows.
 part_crops = dict(count=8, share=(0.3, 0.8), aspect_ratio=1.0)
-# Images of whole people, in which the parts are marked. They are never smaller than the
-# box, and the rotation is small, so that at most its corners are cut off.
+# Images of whole people, in which the parts are marked.
 augmentations = [
     dict(type='RandomFlip', direction='horizontal'),
     dict(

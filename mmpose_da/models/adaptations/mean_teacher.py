@@ -245,7 +245,6 @@ class MeanTeacher(Adaptation):
                 student.matrices,
                 student.flipped,
                 self.flip_indices,
-                (images.shape[3], images.shape[2]),
             ),
         ]
 
