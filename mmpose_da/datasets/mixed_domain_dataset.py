@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from numbers import Real
 from typing import Any
@@ -19,6 +19,7 @@ from mmpose.datasets.transforms import KeypointConverter, LoadImage, PackPoseInp
 from mmpose.registry import DATASETS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 
+from ..codecs import MarginalHeatmap
 from ..seeding import SeededBatch, seed_all
 from ..structures import (
     SOURCE,
@@ -199,6 +200,11 @@ class MixedDomainDataset(CombinedDataset):
         self._len = sum(self._lens)
         for name, count in zip(self.domains, self.lens, strict=True):
             _log_people(name, count, self.left_out[name])
+        if any(
+            isinstance(getattr(transform, "encoder", None), MarginalHeatmap)
+            for transform in self.pipeline.transforms
+        ):
+            self._warn_without_depth()
 
     @property
     def lens(self) -> list[int]:
@@ -246,10 +252,7 @@ class MixedDomainDataset(CombinedDataset):
         self.left_out[TARGET_PSEUDO] = load_people(
             dataset, **reading, pseudo=pseudo, threshold=threshold
         )
-        kept = {
-            BaseDataset.get_data_info(unlabeled, i)["id"]: i
-            for i in range(len(unlabeled))
-        }
+        kept = {info["id"]: i for i, info in enumerate(_people(unlabeled))}
         # People in images whose labels are used do not need pseudo-labels.
         chosen = [i for i, identity in enumerate(pseudo.ids) if identity in kept]
         if len(chosen) < len(pseudo):
@@ -283,6 +286,29 @@ class MixedDomainDataset(CombinedDataset):
             return PseudoLabels.load(ann_file).for_joints(names), threshold
         except ValueError as error:
             raise ValueError(f"'{ann_file}': {error}") from error
+
+    def _warn_without_depth(self) -> None:
+        """Warn about labels of 3D joints that are none."""
+        for domain in self.domains:
+            if self.labels[domain] not in (Labels.KEYPOINTS, Labels.PSEUDO):
+                continue
+            parts = [
+                dataset
+                for dataset, name in zip(
+                    self.datasets, self._domain_of_part, strict=True
+                )
+                if name == domain
+            ]
+            if not any("depth" in info for part in parts for info in _people(part)):
+                files = ", ".join(f"'{part.ann_file}'" for part in parts)
+                print_log(
+                    f"the head learns 3D joints, but no person of the domain "
+                    f"'{domain}' has depth: it trains the image plane alone. Depth "
+                    f"needs keypoints_3d and a camera in {files}, or pseudo-labels of "
+                    "a 3D head",
+                    "current",
+                    logging.WARNING,
+                )
 
     def domain_of(self, index: int) -> str:
         """Return the name of the domain to which a global sample index belongs."""
@@ -332,6 +358,11 @@ class MixedDomainDataset(CombinedDataset):
             if sample.metainfo.get("part_zoomed"):
                 _check_part_crop(sample, crops)
         return data
+
+
+def _people(dataset: BaseDataset) -> Iterator[dict]:
+    """Yield the people of a dataset before its pipeline."""
+    return (BaseDataset.get_data_info(dataset, i) for i in range(len(dataset)))
 
 
 def _as_list(source: dict | Sequence[dict]) -> list[dict]:
@@ -576,7 +607,7 @@ def _split_by_image(
         set: The ids of the chosen images.
     """
     images = [
-        [BaseDataset.get_data_info(dataset, i)["img_id"] for i in range(len(dataset))]
+        [info["img_id"] for info in _people(dataset)]
         for dataset in (labeled, unlabeled)
     ]
     candidates = sorted(set(images[0]))
