@@ -19,6 +19,8 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
 from ..datasets import PseudoLabels
+from ..datasets.mixed_domain_dataset import target_hash
+from ..datasets.pseudo_labels import checkpoint_hash
 from ..engine import AtomicLocalBackend, find_checkpoint
 from .config import RUN_KEYS, config_text
 
@@ -145,6 +147,8 @@ def label_stage(
 ) -> PseudoLabels:
     """Label target people in a process of its own, unless it has been done.
 
+    It has been done only with the same checkpoint and annotation file, by their hashes.
+
     The work directory receives the config (``input/config.py``), the output
     (``label.log``), and, at the end, ``pseudo.json``.
 
@@ -162,6 +166,8 @@ def label_stage(
         PseudoLabels: The pseudo-labels.
 
     Raises:
+        AnnotationError: If the directory has pseudo-labels by another checkpoint at the
+            same path, or of another annotation file at the same path.
         RuntimeError: If the directory has a stage of another config or is in use, or
             the labeling failed. The message contains the last lines of its output.
         Interrupted: If ``stop`` was set.
@@ -180,7 +186,13 @@ def label_stage(
                 stop=stop,
                 lock=lock,
             )
-        return PseudoLabels.load(out)
+        labels = PseudoLabels.load(out)
+        labels.check_made_from(
+            out,
+            people=target_hash(cfg.train_dataloader.dataset.target),
+            checkpoint=checkpoint_hash(checkpoint),
+        )
+        return labels
 
 
 def scalars(work_dir: str | Path) -> list[dict]:

@@ -34,7 +34,7 @@ from .load_intact_image import LoadIntactImage
 from .mpii_dataset import ZeroBasedMpiiDataset
 from .part_crop import PartCrops
 from .people import BoxJitter, Labels, LeftOut, describe, load_people
-from .pseudo_labels import PseudoLabels
+from .pseudo_labels import PseudoLabels, people_hash
 
 #: Results that say which part labels are those of a crop; as ``meta_keys``.
 _SHOWN = dict.fromkeys(
@@ -246,7 +246,7 @@ class MixedDomainDataset(CombinedDataset):
     ) -> dict[str, BaseDataset]:
         """Move the unlabeled people with pseudo-labels to a domain of their own."""
         unlabeled = domains.pop(TARGET_UNLABELED)
-        pseudo, threshold = self._read_pseudo(**pseudo_target)
+        pseudo, threshold = self._read_pseudo(unlabeled, **pseudo_target)
         dataset, _, reading = _build_dataset(TARGET_PSEUDO, target)
         self.labels[TARGET_PSEUDO] = reading["labels"]
         self.left_out[TARGET_PSEUDO] = load_people(
@@ -271,7 +271,7 @@ class MixedDomainDataset(CombinedDataset):
         return domains
 
     def _read_pseudo(
-        self, ann_file: str, threshold: float = 0.0
+        self, unlabeled: BaseDataset, ann_file: str, threshold: float = 0.0
     ) -> tuple[PseudoLabels, float]:
         names = [
             self.metainfo["keypoint_id2name"][i]
@@ -282,8 +282,10 @@ class MixedDomainDataset(CombinedDataset):
                 f"the file of pseudo-labels '{ann_file}' does not exist; "
                 "tools/pseudo_label.py writes one"
             )
+        labels = PseudoLabels.load(ann_file)
+        labels.check_made_from(ann_file, people=people_hash(unlabeled))
         try:
-            return PseudoLabels.load(ann_file).for_joints(names), threshold
+            return labels.for_joints(names), threshold
         except ValueError as error:
             raise ValueError(f"'{ann_file}': {error}") from error
 
@@ -398,6 +400,11 @@ def _build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
                 f"{type(error).__name__}: {error}"
             ) from error
     return transforms
+
+
+def target_hash(target: dict) -> str:
+    """Return the :func:`people_hash` of the config of a target."""
+    return people_hash(_build_dataset(TARGET_UNLABELED, target)[0])
 
 
 def _build_dataset(

@@ -1,6 +1,8 @@
 """Labeling the target with a model, and training on the labels."""
 
+import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +42,11 @@ def test_labels_are_predictions_and_train(tmp_path, coco, mpii, load_tool, capsy
 
     content = json.loads(out.read_text())
     assert len(content["joints"]) == 16 and len(content["annotations"]) == 4
+    target = apis.load_config(path).train_dataloader.dataset.target
+    files = dict(people=target.ann_file, checkpoint=checkpoint)
+    for what, file in files.items():
+        digest = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        assert content["made_from"][what] == digest
     scores = [annotation["score"] for annotation in content["annotations"]]
     assert scores == sorted(scores, reverse=True)
     every = pseudo_label(apis.load_config(path), checkpoint)

@@ -8,10 +8,12 @@ import time
 import pytest
 import torch
 from mmengine.config import Config
+from tiny_domains import edit_json
 from tiny_model import build
 from tiny_run import UDA, run_config
 
 from mmpose_da.apis import stages
+from mmpose_da.datasets import AnnotationError
 
 
 @pytest.fixture
@@ -151,6 +153,56 @@ def test_stop_ends_the_process_and_frees_the_folder(fake_train, tmp_path):
     assert ended
     with pytest.raises(stages.Interrupted):  # by `stop`, no more by the lock
         fake_train(dict(wait=True), stop=stop)
+
+
+#: Stands for the labeling process.
+FAKE_LABEL = """
+import sys
+import numpy as np
+from mmengine.config import Config
+from mmpose_da.datasets import PseudoLabels
+from mmpose_da.datasets.mixed_domain_dataset import target_hash
+from mmpose_da.datasets.pseudo_labels import checkpoint_hash
+_, config, out = sys.argv[1:]
+cfg = Config.fromfile(config)
+hashes = dict(
+    people=target_hash(cfg.train_dataloader.dataset.target),
+    checkpoint=checkpoint_hash(cfg.load_from),
+)
+zeros = np.zeros((1, 1, 2))
+PseudoLabels(("nose",), (1,), zeros, zeros[..., 0], zeros[:, 0, 0], hashes).save(out)
+"""
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [("any.pth", "by another model"), ("target", "another annotation file")],
+)
+def test_labels_by_a_retrained_model_are_not_done(
+    coco, tmp_path, monkeypatch, change, message
+):
+    coco.pop("joint_map")
+    script, checkpoint = tmp_path / "label.py", tmp_path / "any.pth"
+    script.write_text(FAKE_LABEL)
+    checkpoint.write_bytes(b"weights")
+    monkeypatch.setattr(stages, "COMMAND", (sys.executable, str(script)))
+    cfg = Config(dict(train_dataloader=dict(dataset=dict(target=coco))))
+
+    def label():
+        return stages.label_stage(cfg, checkpoint, tmp_path / "label")
+
+    written = label().made_from
+    out = tmp_path / "label" / "pseudo.json"
+    before = out.stat().st_mtime_ns
+    assert label().made_from == written and out.stat().st_mtime_ns == before
+    if change == "any.pth":
+        checkpoint.write_bytes(b"other weights")
+    else:
+        edit_json(coco["ann_file"], lambda content: content.update(info=dict(year=1)))
+    with pytest.raises(AnnotationError, match=rf"pseudo\.json' .*{message}.* delete"):
+        label()
+    edit_json(out, lambda content: content.pop("made_from"))
+    assert label().made_from == {}  # a file without hashes is not checked
 
 
 @pytest.mark.slow

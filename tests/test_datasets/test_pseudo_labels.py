@@ -1,10 +1,14 @@
 """Files of pseudo-labels."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from tiny_domains import edit_json
 
 from mmpose_da.datasets import AnnotationError, MixedDomainDataset, PseudoLabels
+from mmpose_da.datasets.pseudo_labels import people_hash
 
 
 def test_file_round_trip(write_pseudo):
@@ -13,6 +17,35 @@ def test_file_round_trip(write_pseudo):
     assert (read.joints, read.ids) == (labels.joints, labels.ids)
     for name in ("keypoints", "confidence", "scores"):
         np.testing.assert_array_equal(getattr(read, name), getattr(labels, name))
+
+
+def test_labels_of_another_file_are_an_error(coco, write_pseudo):
+    """Even if it has all of their ids."""
+    labels, path = write_pseudo(10, 30)
+    dataset = MixedDomainDataset("MpiiDataset", target=coco).datasets[0]
+
+    def build():
+        return MixedDomainDataset(
+            "MpiiDataset", target=coco, pseudo_target=dict(ann_file=path)
+        )
+
+    assert build().lens[0] == 2  # a file without hashes
+    replace(labels, made_from=dict(people=people_hash(dataset))).save(path)
+    assert PseudoLabels.load(path).made_from == dict(people=people_hash(dataset))
+    assert build().lens[0] == 2
+    edit_json(coco["ann_file"], lambda content: content.update(info=dict(year=2020)))
+    with pytest.raises(
+        AnnotationError, match=r"pseudo\.json' .*another annotation file"
+    ):
+        build()
+
+
+def test_boxes_of_another_detector_are_other_people(coco, tmp_path):
+    dataset = MixedDomainDataset("MpiiDataset", target=coco).datasets[0]
+    before = people_hash(dataset)
+    dataset.bbox_file = str(tmp_path / "boxes.json")
+    Path(dataset.bbox_file).write_text("[]")
+    assert people_hash(dataset) != before
 
 
 def test_most_confident_people_come_first(write_pseudo):
