@@ -82,12 +82,14 @@ class Round:
         share (float): The share of people that were kept.
         people (int): Their number.
         lowest_score (float): The lowest score among them.
+        dropped (int): The number of people that were labeled, but not kept.
         metrics (dict[str, float]): Metrics of the model at the end.
     """
 
     share: float
     people: int
     lowest_score: float
+    dropped: int
     metrics: dict[str, float]
 
 
@@ -167,7 +169,13 @@ def self_train(
         results.append(result)
         checkpoint = str(result.checkpoint)
         rounds.append(
-            Round(share, len(labels), float(labels.scores.min()), result.metrics)
+            Round(
+                share,
+                len(labels),
+                float(labels.scores.min()),
+                0 if labels.dropped is None else len(labels.dropped),
+                result.metrics,
+            )
         )
         history = json.dumps([asdict(one) for one in rounds], indent=1)
         AtomicLocalBackend().put_text(history, folder / "rounds.json")

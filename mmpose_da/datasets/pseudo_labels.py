@@ -32,6 +32,7 @@ class PseudoLabels:
     ``dimensions`` is 3 and the keypoints are ``[x1, y1, z1, c1, ...]``. ``made_from``
     has SHA-256 hashes of the ``people`` (:func:`people_hash`) and, if it was a local
     file, of the ``checkpoint``. A file without them is read, but not checked.
+    ``dropped`` is a list like ``annotations``, of people that nothing trains on.
 
     Attributes:
         joints (tuple[str, ...]): Names of the K joints.
@@ -41,6 +42,8 @@ class PseudoLabels:
         confidence (np.ndarray): Confidence of each (n, K).
         scores (np.ndarray): Confidence of each person (n,).
         made_from (dict[str, str]): The hashes. Defaults to {}.
+        dropped (PseudoLabels, optional): Those of the other people, which nothing
+            trains on, to look at. Defaults to None.
     """
 
     joints: tuple[str, ...]
@@ -49,6 +52,7 @@ class PseudoLabels:
     confidence: np.ndarray
     scores: np.ndarray
     made_from: dict[str, str] = field(default_factory=dict)
+    dropped: PseudoLabels | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -56,13 +60,17 @@ class PseudoLabels:
     def most_confident(self, share: float) -> PseudoLabels:
         """Return the share of people with the highest scores, best first.
 
+        The others are its ``dropped``, also best first.
+
         Args:
             share (float): The share, in (0, 1]; at least one person is kept.
         """
         if not 0 < share <= 1:
             raise ValueError(f"the share to keep must be in (0, 1], but is {share}")
         order = np.argsort(-self.scores, kind="stable")
-        return self._take(order[: max(1, round(share * len(self)))])
+        count = max(1, round(share * len(self)))
+        dropped = self._take(order[count:]) if count < len(self) else None
+        return replace(self._take(order[:count]), dropped=dropped)
 
     def _take(self, chosen: np.ndarray) -> PseudoLabels:
         return replace(
@@ -76,6 +84,8 @@ class PseudoLabels:
     def for_joints(self, names: Sequence[str]) -> PseudoLabels:
         """Sort the joints; those that have no pseudo-labels get confidence -inf.
 
+        The result has no ``dropped``.
+
         Raises:
             ValueError: If a joint of the pseudo-labels is not among the names.
         """
@@ -88,7 +98,11 @@ class PseudoLabels:
             keypoints[:, names.index(name)] = self.keypoints[:, column]
             confidence[:, names.index(name)] = self.confidence[:, column]
         return replace(
-            self, joints=tuple(names), keypoints=keypoints, confidence=confidence
+            self,
+            joints=tuple(names),
+            keypoints=keypoints,
+            confidence=confidence,
+            dropped=None,
         )
 
     def check_made_from(self, path: str | Path, **hashes: str | None) -> None:
@@ -111,20 +125,23 @@ class PseudoLabels:
 
     def save(self, path: str | Path) -> None:
         """Write the file, completely or not at all."""
-        values = np.concatenate([self.keypoints, self.confidence[..., None]], axis=2)
-        rows = values.reshape(len(self), -1).round(4).tolist()
-        scores = self.scores.round(6).tolist()
-        annotations = [
-            dict(id=identity, keypoints=row, score=score)
-            for identity, row, score in zip(self.ids, rows, scores, strict=True)
-        ]
         content = dict(
             joints=list(self.joints),
             dimensions=self.keypoints.shape[-1],
             made_from=self.made_from,
-            annotations=annotations,
+            annotations=self._annotations(),
+            dropped=[] if self.dropped is None else self.dropped._annotations(),
         )
         put_text(json.dumps(content), str(path), backend_args=dict(backend="atomic"))
+
+    def _annotations(self) -> list[dict]:
+        values = np.concatenate([self.keypoints, self.confidence[..., None]], axis=2)
+        rows = values.reshape(len(self), -1).round(4).tolist()
+        scores = self.scores.round(6).tolist()
+        return [
+            dict(id=identity, keypoints=row, score=score)
+            for identity, row, score in zip(self.ids, rows, scores, strict=True)
+        ]
 
     @classmethod
     def load(cls, path: str | Path) -> PseudoLabels:
@@ -141,7 +158,8 @@ class PseudoLabels:
             raise AnnotationError(f"'{path}' is not JSON: {error}") from error
         try:
             joints = tuple(content["joints"])
-            annotations = content["annotations"]
+            kept, dropped = content["annotations"], content.get("dropped", [])
+            annotations = [*kept, *dropped]
             dimensions = content.get("dimensions", 2)
             made_from = dict(content.get("made_from", {}))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -172,9 +190,13 @@ class PseudoLabels:
                 )
         if len(set(ids)) < len(ids):
             raise AnnotationError(f"'{path}' has several annotations of the same id")
-        return cls(
+        every = cls(
             joints, tuple(ids), values[..., :-1], values[..., -1], scores, made_from
         )
+        if not dropped:
+            return every
+        kept_rows, other_rows = np.split(np.arange(len(every)), [len(kept)])
+        return replace(every._take(kept_rows), dropped=every._take(other_rows))
 
 
 def people_hash(dataset: BaseCocoStyleDataset) -> str:

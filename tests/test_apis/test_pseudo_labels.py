@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mmpose_da import apis
 from mmpose_da.apis.pseudo_labels import pseudo_label, to_image
+from mmpose_da.datasets import MixedDomainDataset, PseudoLabels
 from mmpose_da.models.layers import Pixels
 
 
@@ -85,6 +86,41 @@ def test_labels_are_predictions_and_train(tmp_path, coco, mpii, load_tool, capsy
     assert lens == dict(source=6, target_pseudo=4, target_unlabeled=6)
     logged = runner.message_hub.log_scalars
     assert "train/target_pseudo.loss_kpt" in logged
+
+
+def test_errors_of_kept_and_dropped_people(tmp_path, coco, mpii, load_tool, capsys):
+    """Of two rounds, which keep a half and all of them."""
+    path = write_config(tmp_path, coco, mpii)
+    training = apis.load_config(path).train_dataloader.dataset
+    people = MixedDomainDataset(
+        training.joints, target=training.target, labeled_target=dict(ratio=1.0)
+    )
+    infos = [people.get_data_info(i) for i in range(len(people))]
+    size = np.array([(i["bbox"][0, 2:] - i["bbox"][0, :2]).max() for i in infos])
+    percent = np.arange(len(infos))  # the errors
+    points = np.concatenate([info["keypoints"] for info in infos]).astype(float)
+    points[..., 0] += (percent / 100 * size)[:, None]
+    names = people.metainfo["keypoint_id2name"]
+    labels = PseudoLabels(
+        tuple(names[i] for i in range(len(names))),
+        tuple(info["id"] for info in infos),
+        points,
+        np.ones(points.shape[:2]),
+        -percent.astype(float),
+    )
+    files = [str(tmp_path / f"{share}.json") for share in (0.5, 1.0)]
+    for share, file in zip((0.5, 1.0), files, strict=True):
+        labels.most_confident(share).save(file)
+    tool = load_tool("check_pseudo_labels")
+    tool.main([path, *files])
+    half, every = capsys.readouterr().out.splitlines()[-2:]
+    assert half == f"| {files[0]} | 10 | 50% | 2.00 | 7.00 | -1.000 |"
+    assert every == f"| {files[1]} | 10 | 100% | 4.50 | nan | -1.000 |"
+    tool.main([path, files[0]])
+    assert "| 40% | 1.50 | 1.50 |" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        tool.main([path, *files, "--picture", str(tmp_path / "p.png")])
+    assert "--picture is of one file" in capsys.readouterr().err
 
 
 def test_labeled_people_get_no_pseudo_labels(tmp_path, coco, mpii):

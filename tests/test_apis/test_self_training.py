@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +52,10 @@ def stages(monkeypatch, tmp_path):
         count = round(100 * cfg.pseudo_labeling.share)
         scores = np.linspace(1, 1 - cfg.pseudo_labeling.share, count)
         nothing = np.zeros((count, 1, 2))
-        return PseudoLabels(
+        labels = PseudoLabels(
             ("root",), tuple(range(count)), nothing, nothing[..., 0], scores
         )
+        return replace(labels, dropped=labels) if count < 90 else labels
 
     def train_stage(cfg, work_dir, *, threads, progress, stop):
         calls.append(("train", cfg, str(cfg.load_from), Path(work_dir)))
@@ -102,6 +104,7 @@ def test_each_round_labels_with_the_model_of_the_one_before(stages, cfg, tmp_pat
     assert result == Result(dict(MPJPE=97.0), tmp_path / "3.pth", 2, 9)
     history = json.loads((tmp_path / "work/rounds.json").read_text())
     assert [one["people"] for one in history] == [50, 70, 90]
+    assert [one["dropped"] for one in history] == [50, 70, 0]
     assert [number for number, _ in done] == [1, 2, 3]
     assert done[0][1].lowest_score == pytest.approx(0.5)
 

@@ -55,9 +55,31 @@ def test_most_confident_people_come_first(write_pseudo):
     order = np.argsort(-labels.scores)[:3]
     assert best.ids == tuple(order)
     np.testing.assert_array_equal(best.keypoints, labels.keypoints[order])
+    rest = np.argsort(-labels.scores)[3:]
+    assert best.dropped.ids == tuple(rest)
+    np.testing.assert_array_equal(best.dropped.scores, labels.scores[rest])
+    assert labels.most_confident(1.0).dropped is None
     assert len(labels.most_confident(0.01)) == 1
     with pytest.raises(ValueError, match="in \\(0, 1\\]"):
         labels.most_confident(0)
+
+
+def test_nothing_trains_on_dropped_people(coco, write_pseudo):
+    labels, path = write_pseudo(10, 30, 40)
+    best = labels.most_confident(1 / 3)
+    best.save(path)
+    read = PseudoLabels.load(path)
+    assert read.ids == best.ids and read.dropped.ids == best.dropped.ids
+    np.testing.assert_array_equal(read.dropped.keypoints, best.dropped.keypoints)
+    dataset = MixedDomainDataset(
+        "MpiiDataset", target=coco, pseudo_target=dict(ann_file=path)
+    )
+    found = {}
+    for i in range(len(dataset)):
+        people = found.setdefault(dataset.domain_of(i), set())
+        people.add(dataset.get_data_info(i)["id"])
+    assert found["target_pseudo"] == set(best.ids)
+    assert found["target_unlabeled"] >= set(best.dropped.ids)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +91,10 @@ def test_most_confident_people_come_first(write_pseudo):
         (lambda c: c["annotations"][1].update(score=float("nan")), "30 .*not finite"),
         (
             lambda c: c["annotations"][1].update(id=10),
+            "several annotations of the same",
+        ),
+        (
+            lambda c: c.update(dropped=[c["annotations"][0]]),
             "several annotations of the same",
         ),
         (lambda c: c["annotations"][1].update(id=31), r"such as \[31\]"),
