@@ -137,7 +137,10 @@ def test_nobody_to_label(tmp_path, coco, mpii):
 
 
 class Centroids(nn.Module):
-    """Finds the centroid of each color exactly; it stands in for a head."""
+    """Finds the centroid of each color exactly; it stands in for a head.
+
+    The depth is four standard deviations of the color: it grows with a person's size.
+    """
 
     scale = (1.0, 1.0)
 
@@ -145,10 +148,11 @@ class Centroids(nn.Module):
         weight = images.clamp(min=0).double()
         weight = weight / weight.sum((2, 3), keepdim=True)
         y, x = (torch.arange(n).double() for n in images.shape[2:])
-        depth = 8 * (1 + 0 * weight.sum((2, 3)))
-        points = torch.stack(
-            [(weight.sum(2) * x).sum(-1), (weight.sum(3) * y).sum(-1), depth], -1
-        )
+        columns, rows = weight.sum(2), weight.sum(3)
+        center_x, center_y = (columns * x).sum(-1), (rows * y).sum(-1)
+        spread = (columns * x.square()).sum(-1) + (rows * y.square()).sum(-1)
+        variance = (spread - center_x.square() - center_y.square()) / 2
+        points = torch.stack([center_x, center_y, 4 * variance.sqrt()], -1)
         return points.float(), torch.full(points.shape[:2], 0.5)
 
 
@@ -170,13 +174,14 @@ def labeler(monkeypatch):
 
 
 def blobs(count=4, size=64) -> Tensor:
-    """Images (B, 3, S, S) with one blob of each color."""
+    """Images (B, 3, S, S) with one blob of each color, each of another size."""
     generator = torch.Generator().manual_seed(3)
     centers = torch.rand(count, 3, 2, generator=generator) * 24 + 20
     grid = torch.arange(size)
     x = (grid - centers[..., :1]).square()[:, :, None, :]
     y = (grid - centers[..., 1:]).square()[:, :, :, None]
-    return 255 * torch.exp(-(x + y) / 18)
+    deviation = torch.tensor([2.5, 3.0, 3.5])[:, None, None]
+    return 255 * torch.exp(-(x + y) / (2 * deviation.square()))
 
 
 def test_views_are_carried_back_exactly(labeler):
@@ -186,11 +191,18 @@ def test_views_are_carried_back_exactly(labeler):
     found, confidence = labeler(mirror)._ensemble(images)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
     assert (confidence == 0.5).all()
+    torch.testing.assert_close(
+        found[..., 2], torch.tensor([[10.0, 12, 14]] * 4), rtol=0, atol=0.1
+    )
     # Scale and translation are interpolated, so nearly exact; depth scales with x, y.
     torch.manual_seed(0)
     moved = dict(scale=(0.8, 1.25), translation=0.05, rotation=20)
     found, _ = labeler(moved, mirror, moved)._ensemble(images)
     torch.testing.assert_close(found[..., :2], expected[..., :2], rtol=0, atol=0.1)
+    torch.testing.assert_close(found[..., 2], expected[..., 2], rtol=0, atol=0.3)
+    halved = dict(scale=(0.5, 0.5))
+    found, _ = labeler(halved)._ensemble(images)  # 3 px less if depth stayed halved
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.3)
 
 
 def test_left_and_right_are_exchanged_in_a_mirror_image(labeler):
