@@ -26,6 +26,8 @@ from .config import RUN_KEYS, config_text
 
 #: The process of a stage; the kind of the stage and its arguments follow.
 COMMAND = (sys.executable, "-m", "mmpose_da.apis.stage_process")
+#: Environment variable with the id of the process that waits for a stage.
+PARENT = "MMPOSE_DA_STAGE_PARENT"
 #: Top-level config keys that a stage reads.
 STAGE_KEYS = RUN_KEYS | {"pseudo_labeling"}
 POLL_SECONDS = 0.5
@@ -349,8 +351,12 @@ def _run(
     lock: int,
     report: Callable[[], None],
 ) -> float:
-    """Run the process of a stage to its end, and return its peak memory in MiB."""
+    """Run the process of a stage to its end, and return its peak memory in MiB.
+
+    On Linux, the process also ends if this one is killed.
+    """
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
+    environment[PARENT] = str(os.getpid())
     if threads is not None:
         environment.update(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
     with open(log_path, "a", encoding="utf-8") as log:

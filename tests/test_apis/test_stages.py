@@ -1,6 +1,8 @@
 """Runs in processes of their own: logs, results, resuming, failing, stopping."""
 
 import json
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -153,6 +155,53 @@ def test_stop_ends_the_process_and_frees_the_folder(fake_train, tmp_path):
     assert ended
     with pytest.raises(stages.Interrupted):  # by `stop`, no more by the lock
         fake_train(dict(wait=True), stop=stop)
+
+
+#: Runs a stage in a thread, as a benchmark does.
+RUN_STAGE = """
+import sys, threading
+from pathlib import Path
+from mmpose_da.apis import stages
+
+def run(folder):
+    with stages.locked(folder) as lock:
+        stages._run(
+            [*stages.COMMAND, "train", str(folder / "config.py"), str(folder)],
+            log_path=folder / "train.log", threads=1, stop=None, lock=lock,
+            report=lambda: None)
+
+threading.Thread(target=run, args=(Path(sys.argv[1]),)).start()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux does it")
+def test_a_stage_ends_with_the_process_that_waits_for_it(repo, tmp_path):
+    # The config is read by the process of the stage, which then hangs.
+    (tmp_path / "config.py").write_text(
+        f"__import__('pathlib').Path({str(tmp_path / 'reached')!r}).touch()\n"
+        "__import__('time').sleep(300)\n"
+    )
+    environment = dict(os.environ, PYTHONPATH=str(repo))
+    command = [sys.executable, "-c", RUN_STAGE, str(tmp_path)]
+    with subprocess.Popen(command, env=environment) as process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "reached").exists() and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.05)
+        assert _in_use(tmp_path)
+        process.kill()
+    deadline = time.monotonic() + 20
+    while _in_use(tmp_path):
+        assert time.monotonic() < deadline, "the stage lives on"
+        time.sleep(0.05)
+
+
+def _in_use(folder) -> bool:
+    try:
+        with stages.locked(folder):
+            return False
+    except RuntimeError:
+        return True
 
 
 #: Stands for the labeling process.
