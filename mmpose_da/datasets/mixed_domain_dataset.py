@@ -136,7 +136,8 @@ class MixedDomainDataset(CombinedDataset):
     Raises:
         FileNotFoundError: If an annotation file or the first image of a domain is
             missing.
-        AnnotationError: If an annotation file is invalid or has no usable person.
+        AnnotationError: If an annotation file is invalid or has no usable person, or
+            the pseudo-labels are of another one.
         ValueError: If the arguments fit no setting, or the config of a domain is not
             that of a suitable dataset.
     """
@@ -290,7 +291,7 @@ class MixedDomainDataset(CombinedDataset):
             raise ValueError(f"'{ann_file}': {error}") from error
 
     def _warn_without_depth(self) -> None:
-        """Warn about labels of 3D joints that are none."""
+        """Warn of each domain with labels that has none of the depth."""
         for domain in self.domains:
             if self.labels[domain] not in (Labels.KEYPOINTS, Labels.PSEUDO):
                 continue

@@ -79,6 +79,7 @@ class PseudoLabels:
             keypoints=self.keypoints[chosen],
             confidence=self.confidence[chosen],
             scores=self.scores[chosen],
+            dropped=None,
         )
 
     def for_joints(self, names: Sequence[str]) -> PseudoLabels:
