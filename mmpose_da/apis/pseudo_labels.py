@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
 from ..datasets import PseudoLabels
+from ..datasets.pseudo_labels import checkpoint_hash, people_hash
 from ..models.heads import head_outputs
 from ..models.layers import Pixels, swap_joints, warp_points
 from ..models.pose_estimators import DomainAdaptiveTopdown
@@ -95,6 +96,10 @@ def pseudo_label(
         rows += labeler(batch)
         if progress is not None:
             progress(len(rows), len(people))
+    made_from = dict(people=people_hash(dataset.datasets[-1]))
+    model_hash = checkpoint_hash(checkpoint)
+    if model_hash is not None:
+        made_from["checkpoint"] = model_hash
     ids, keypoints, confidence = zip(*rows, strict=True)
     names = dataset.metainfo["keypoint_id2name"]
     labels = PseudoLabels(
@@ -103,6 +108,7 @@ def pseudo_label(
         keypoints=np.asarray(keypoints, float),
         confidence=np.asarray(confidence, float),
         scores=np.mean(confidence, axis=1, dtype=float),
+        made_from=made_from,
     )
     return labels.most_confident(share)
 

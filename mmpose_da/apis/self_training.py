@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 from mmengine.config import Config
 
 from ..engine import AtomicLocalBackend
@@ -31,7 +32,8 @@ class SelfTraining:
         maximum (float): Largest share. Defaults to 0.99.
         labeling (dict): Further arguments of
             :func:`~mmpose_da.apis.pseudo_labels.pseudo_label`: ``views``, ``score``,
-            ... Defaults to {}.
+            ... Without a ``seed``, each round has one of its own, which follows from
+            ``randomness.seed`` of the config (0 if not given). Defaults to {}.
         threshold (float): Lowest confidence of a joint that is trained on. Defaults
             to 0.
     """
@@ -82,12 +84,14 @@ class Round:
         share (float): The share of people that were kept.
         people (int): Their number.
         lowest_score (float): The lowest score among them.
+        dropped (int): The number of people that were labeled, but not kept.
         metrics (dict[str, float]): Metrics of the model at the end.
     """
 
     share: float
     people: int
     lowest_score: float
+    dropped: int
     metrics: dict[str, float]
 
 
@@ -148,9 +152,13 @@ def self_train(
     for index in range(settings.rounds):
         place = folder / f"round_{index + 1:02d}"
         share = settings.share(index)
-        labeling = dict(content, pseudo_labeling=dict(settings.labeling, share=share))
+        labeling = {"seed": _seed(content, index), **settings.labeling}
         labels = label_stage(
-            Config(labeling), checkpoint, place / "label", threads=threads, stop=stop
+            Config(dict(content, pseudo_labeling=dict(labeling, share=share))),
+            checkpoint,
+            place / "label",
+            threads=threads,
+            stop=stop,
         )
         training = Config(dict(content, load_from=str(checkpoint)))
         training.train_dataloader.dataset.pseudo_target = dict(
@@ -167,7 +175,13 @@ def self_train(
         results.append(result)
         checkpoint = str(result.checkpoint)
         rounds.append(
-            Round(share, len(labels), float(labels.scores.min()), result.metrics)
+            Round(
+                share,
+                len(labels),
+                float(labels.scores.min()),
+                0 if labels.dropped is None else len(labels.dropped),
+                result.metrics,
+            )
         )
         history = json.dumps([asdict(one) for one in rounds], indent=1)
         AtomicLocalBackend().put_text(history, folder / "rounds.json")
@@ -179,3 +193,9 @@ def self_train(
         step_time=sorted(r.step_time for r in results)[len(results) // 2],
         peak_memory=max(r.peak_memory for r in results),
     )
+
+
+def _seed(content: dict, index: int) -> int:
+    """Return the seed of the views of round ``index``, from that of the run."""
+    seed = (content.get("randomness") or {}).get("seed") or 0
+    return int(np.random.SeedSequence((seed, index)).generate_state(1)[0])

@@ -19,11 +19,15 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
 from ..datasets import PseudoLabels
+from ..datasets.mixed_domain_dataset import target_hash
+from ..datasets.pseudo_labels import checkpoint_hash
 from ..engine import AtomicLocalBackend, find_checkpoint
 from .config import RUN_KEYS, config_text
 
 #: The process of a stage; the kind of the stage and its arguments follow.
 COMMAND = (sys.executable, "-m", "mmpose_da.apis.stage_process")
+#: Environment variable with the id of the process that waits for a stage.
+PARENT = "MMPOSE_DA_STAGE_PARENT"
 #: Top-level config keys that a stage reads.
 STAGE_KEYS = RUN_KEYS | {"pseudo_labeling"}
 POLL_SECONDS = 0.5
@@ -145,6 +149,8 @@ def label_stage(
 ) -> PseudoLabels:
     """Label target people in a process of its own, unless it has been done.
 
+    It has been done only with the same checkpoint and annotation file, by their hashes.
+
     The work directory receives the config (``input/config.py``), the output
     (``label.log``), and, at the end, ``pseudo.json``.
 
@@ -162,6 +168,8 @@ def label_stage(
         PseudoLabels: The pseudo-labels.
 
     Raises:
+        AnnotationError: If the directory has pseudo-labels by another checkpoint at the
+            same path, or of another annotation file at the same path.
         RuntimeError: If the directory has a stage of another config or is in use, or
             the labeling failed. The message contains the last lines of its output.
         Interrupted: If ``stop`` was set.
@@ -180,7 +188,13 @@ def label_stage(
                 stop=stop,
                 lock=lock,
             )
-        return PseudoLabels.load(out)
+        labels = PseudoLabels.load(out)
+        labels.check_made_from(
+            out,
+            people=target_hash(cfg.train_dataloader.dataset.target),
+            checkpoint=checkpoint_hash(checkpoint),
+        )
+        return labels
 
 
 def scalars(work_dir: str | Path) -> list[dict]:
@@ -337,8 +351,12 @@ def _run(
     lock: int,
     report: Callable[[], None],
 ) -> float:
-    """Run the process of a stage to its end, and return its peak memory in MiB."""
+    """Run the process of a stage to its end, and return its peak memory in MiB.
+
+    On Linux, the process also ends if this one is killed.
+    """
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
+    environment[PARENT] = str(os.getpid())
     if threads is not None:
         environment.update(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
     with open(log_path, "a", encoding="utf-8") as log:

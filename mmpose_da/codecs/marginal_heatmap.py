@@ -38,7 +38,11 @@ class MarginalHeatmap(BaseKeypointCodec):
             number of axes.
     """
 
-    auxiliary_encode_keys = {"depth", "depth_visible"}
+    auxiliary_encode_keys = {
+        "depth",
+        "transformed_depth",
+        "transformed_depth_visible",
+    }
     label_mapping_table = dict(
         keypoint_labels="keypoint_labels",
         keypoint_weights="keypoint_weights",
@@ -69,8 +73,9 @@ class MarginalHeatmap(BaseKeypointCodec):
         self,
         keypoints: np.ndarray,
         keypoints_visible: np.ndarray | None = None,
+        transformed_depth: np.ndarray | None = None,
+        transformed_depth_visible: np.ndarray | None = None,
         depth: np.ndarray | None = None,
-        depth_visible: np.ndarray | None = None,
     ) -> dict[str, np.ndarray]:
         """Encode keypoints as normalized coordinates with weights.
 
@@ -79,10 +84,12 @@ class MarginalHeatmap(BaseKeypointCodec):
                 with the depth as a third column.
             keypoints_visible (np.ndarray, optional): Visibilities (N, K), which become
                 weights. Defaults to None: all 1.
-            depth (np.ndarray, optional): z (N, K), relative to the root, in input
-                pixels. Defaults to None: the third column, or no depth at all.
-            depth_visible (np.ndarray, optional): The same for z alone (N, K). Defaults
-                to None: all 1.
+            transformed_depth (np.ndarray, optional): z (N, K), relative to the root, in
+                input pixels. Defaults to None: the third column, or no depth at all.
+            transformed_depth_visible (np.ndarray, optional): Visibilities of z alone
+                (N, K). Defaults to None: all 1.
+            depth (np.ndarray, optional): z in image pixels, which is only checked to
+                have been transformed. Defaults to None.
 
         Returns:
             dict[str, np.ndarray]: In float32,
@@ -94,19 +101,29 @@ class MarginalHeatmap(BaseKeypointCodec):
               0 outside the grid in z and without depth.
 
         Raises:
-            ValueError: An array has another shape.
+            ValueError: An array has another shape, or there is a depth in image pixels
+                alone.
         """
+        if depth is not None and transformed_depth is None:
+            raise ValueError(
+                "the depth is in image pixels, but the labels need it in input pixels: "
+                "put dict(type='TransformDepth') between TopdownAffine and "
+                "GenerateTarget"
+            )
         if keypoints.ndim != 3 or keypoints.shape[-1] not in (2, 3):
             raise ValueError(
                 "keypoints must be of shape (N, K, 2) or (N, K, 3), got "
                 f"{keypoints.shape}"
             )
-        if depth is not None:
-            if depth.shape != keypoints.shape[:2]:
+        if transformed_depth is not None:
+            if transformed_depth.shape != keypoints.shape[:2]:
                 raise ValueError(
-                    f"depth must be of shape {keypoints.shape[:2]}, got {depth.shape}"
+                    f"transformed_depth must be of shape {keypoints.shape[:2]}, got "
+                    f"{transformed_depth.shape}"
                 )
-            keypoints = np.concatenate([keypoints[..., :2], depth[..., None]], axis=-1)
+            keypoints = np.concatenate(
+                [keypoints[..., :2], transformed_depth[..., None]], axis=-1
+            )
         shape, axes = keypoints.shape[:2], keypoints.shape[-1]
         given = (keypoints - self.center[:axes]) / self.half[:axes]
         labels = np.zeros((*shape, 3))
@@ -118,7 +135,9 @@ class MarginalHeatmap(BaseKeypointCodec):
             keypoint_weights=_weights(
                 "keypoints_visible", keypoints_visible, inside[..., :2].all(-1)
             ),
-            depth_weights=_weights("depth_visible", depth_visible, inside[..., 2]),
+            depth_weights=_weights(
+                "transformed_depth_visible", transformed_depth_visible, inside[..., 2]
+            ),
         )
 
     def decode(

@@ -71,9 +71,9 @@ class TransformDepth(BaseTransform):
         - flip, flip_indices (optional)
         - depth, depth_visible (optional)
 
-    Modified Keys:
+    Added Keys:
 
-        - depth, depth_visible
+        - transformed_depth, transformed_depth_visible (if there is depth)
     """
 
     def transform(self, results: dict) -> dict:
@@ -94,5 +94,7 @@ class TransformDepth(BaseTransform):
         width, _ = results["input_size"]
         factor = width / results["bbox_scale"][:, :1]
         return dict(
-            results, depth=(depth * factor).astype(np.float32), depth_visible=visible
+            results,
+            transformed_depth=(depth * factor).astype(np.float32),
+            transformed_depth_visible=visible,
         )

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from numbers import Real
 from typing import Any
@@ -19,6 +19,7 @@ from mmpose.datasets.transforms import KeypointConverter, LoadImage, PackPoseInp
 from mmpose.registry import DATASETS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 
+from ..codecs import MarginalHeatmap
 from ..seeding import SeededBatch, seed_all
 from ..structures import (
     SOURCE,
@@ -33,7 +34,7 @@ from .load_intact_image import LoadIntactImage
 from .mpii_dataset import ZeroBasedMpiiDataset
 from .part_crop import PartCrops
 from .people import BoxJitter, Labels, LeftOut, describe, load_people
-from .pseudo_labels import PseudoLabels
+from .pseudo_labels import PseudoLabels, people_hash
 
 #: Results that say which part labels are those of a crop; as ``meta_keys``.
 _SHOWN = dict.fromkeys(
@@ -135,7 +136,8 @@ class MixedDomainDataset(CombinedDataset):
     Raises:
         FileNotFoundError: If an annotation file or the first image of a domain is
             missing.
-        AnnotationError: If an annotation file is invalid or has no usable person.
+        AnnotationError: If an annotation file is invalid or has no usable person, or
+            the pseudo-labels are of another one.
         ValueError: If the arguments fit no setting, or the config of a domain is not
             that of a suitable dataset.
     """
@@ -199,6 +201,11 @@ class MixedDomainDataset(CombinedDataset):
         self._len = sum(self._lens)
         for name, count in zip(self.domains, self.lens, strict=True):
             _log_people(name, count, self.left_out[name])
+        if any(
+            isinstance(getattr(transform, "encoder", None), MarginalHeatmap)
+            for transform in self.pipeline.transforms
+        ):
+            self._warn_without_depth()
 
     @property
     def lens(self) -> list[int]:
@@ -240,16 +247,13 @@ class MixedDomainDataset(CombinedDataset):
     ) -> dict[str, BaseDataset]:
         """Move the unlabeled people with pseudo-labels to a domain of their own."""
         unlabeled = domains.pop(TARGET_UNLABELED)
-        pseudo, threshold = self._read_pseudo(**pseudo_target)
+        pseudo, threshold = self._read_pseudo(unlabeled, **pseudo_target)
         dataset, _, reading = _build_dataset(TARGET_PSEUDO, target)
         self.labels[TARGET_PSEUDO] = reading["labels"]
         self.left_out[TARGET_PSEUDO] = load_people(
             dataset, **reading, pseudo=pseudo, threshold=threshold
         )
-        kept = {
-            BaseDataset.get_data_info(unlabeled, i)["id"]: i
-            for i in range(len(unlabeled))
-        }
+        kept = {info["id"]: i for i, info in enumerate(_people(unlabeled))}
         # People in images whose labels are used do not need pseudo-labels.
         chosen = [i for i, identity in enumerate(pseudo.ids) if identity in kept]
         if len(chosen) < len(pseudo):
@@ -268,7 +272,7 @@ class MixedDomainDataset(CombinedDataset):
         return domains
 
     def _read_pseudo(
-        self, ann_file: str, threshold: float = 0.0
+        self, unlabeled: BaseDataset, ann_file: str, threshold: float = 0.0
     ) -> tuple[PseudoLabels, float]:
         names = [
             self.metainfo["keypoint_id2name"][i]
@@ -279,10 +283,35 @@ class MixedDomainDataset(CombinedDataset):
                 f"the file of pseudo-labels '{ann_file}' does not exist; "
                 "tools/pseudo_label.py writes one"
             )
+        labels = PseudoLabels.load(ann_file)
+        labels.check_made_from(ann_file, people=people_hash(unlabeled))
         try:
-            return PseudoLabels.load(ann_file).for_joints(names), threshold
+            return labels.for_joints(names), threshold
         except ValueError as error:
             raise ValueError(f"'{ann_file}': {error}") from error
+
+    def _warn_without_depth(self) -> None:
+        """Warn of each domain with labels that has none of the depth."""
+        for domain in self.domains:
+            if self.labels[domain] not in (Labels.KEYPOINTS, Labels.PSEUDO):
+                continue
+            parts = [
+                dataset
+                for dataset, name in zip(
+                    self.datasets, self._domain_of_part, strict=True
+                )
+                if name == domain
+            ]
+            if not any("depth" in info for part in parts for info in _people(part)):
+                files = ", ".join(f"'{part.ann_file}'" for part in parts)
+                print_log(
+                    f"the head learns 3D joints, but no person of the domain "
+                    f"'{domain}' has depth: it trains the image plane alone. Depth "
+                    f"needs keypoints_3d and a camera in {files}, or pseudo-labels of "
+                    "a 3D head",
+                    "current",
+                    logging.WARNING,
+                )
 
     def domain_of(self, index: int) -> str:
         """Return the name of the domain to which a global sample index belongs."""
@@ -334,6 +363,11 @@ class MixedDomainDataset(CombinedDataset):
         return data
 
 
+def _people(dataset: BaseDataset) -> Iterator[dict]:
+    """Yield the people of a dataset before its pipeline."""
+    return (BaseDataset.get_data_info(dataset, i) for i in range(len(dataset)))
+
+
 def _as_list(source: dict | Sequence[dict]) -> list[dict]:
     if isinstance(source, Sequence) and not isinstance(source, str):
         if not source:
@@ -367,6 +401,11 @@ def _build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Callable]:
                 f"{type(error).__name__}: {error}"
             ) from error
     return transforms
+
+
+def target_hash(target: dict) -> str:
+    """Return the :func:`people_hash` of the config of a target."""
+    return people_hash(_build_dataset(TARGET_UNLABELED, target)[0])
 
 
 def _build_dataset(
@@ -576,7 +615,7 @@ def _split_by_image(
         set: The ids of the chosen images.
     """
     images = [
-        [BaseDataset.get_data_info(dataset, i)["img_id"] for i in range(len(dataset))]
+        [info["img_id"] for info in _people(dataset)]
         for dataset in (labeled, unlabeled)
     ]
     candidates = sorted(set(images[0]))

@@ -13,7 +13,7 @@ class Pose3dDataset(BaseCocoStyleDataset):
     optionally, ``keypoints_3d``: ``[X1, Y1, Z1, ..., X17, Y17, Z17]`` in millimeters,
     in the frame of the camera (x right, y down, z forward). Its image has ``camera``,
     the focal lengths and the center in pixels, ``[fx, fy, cx, cy]``. Both are needed to
-    have depth; without them, a person has 2D labels only.
+    have depth. A person without 3D joints has 2D labels only.
 
     The depth of a joint is relative to the root and in image pixels, under weak
     perspective at the depth of the root::
@@ -37,11 +37,17 @@ class Pose3dDataset(BaseCocoStyleDataset):
         """Parse an annotation, with its depth."""
         info = super().parse_data_info(raw_data_info)
         annotation = raw_data_info["raw_ann_info"]
-        camera = raw_data_info["raw_img_info"].get("camera")
-        if info is None or "keypoints_3d" not in annotation or camera is None:
+        if info is None or "keypoints_3d" not in annotation:
             return info
         count = self.metainfo["num_keypoints"]
         name = f"annotation {annotation['id']} in '{self.ann_file}'"
+        camera = raw_data_info["raw_img_info"].get("camera")
+        if camera is None:
+            raise ValueError(
+                f"{name} has keypoints_3d, but its image has no camera; give it "
+                "[fx, fy, cx, cy] in pixels, or remove the keypoints_3d to train with "
+                "its 2D joints alone"
+            )
         joints = np.asarray(annotation["keypoints_3d"], np.float64)
         if joints.size != 3 * count or not np.isfinite(joints).all():
             raise ValueError(

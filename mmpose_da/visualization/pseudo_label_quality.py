@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,15 +24,27 @@ class LabelQuality:
         scores (np.ndarray): Confidence of each person (n,).
         errors (np.ndarray): Mean distance from the labels (n,), in percent of the
             longer side of the person's box, over joints with a label.
+        kept (np.ndarray): Whether each is trained on (n,), or was dropped.
     """
 
     scores: np.ndarray
     errors: np.ndarray
+    kept: np.ndarray
 
     @property
     def rank_correlation(self) -> float:
         """Spearman's correlation of score and error; -1 is a perfect ranking."""
         return float(spearmanr(self.scores, self.errors).statistic)
+
+    @property
+    def kept_error(self) -> float:
+        """The mean error of the people that are kept; nan without any."""
+        return _mean(self.errors[self.kept])
+
+    @property
+    def dropped_error(self) -> float:
+        """The mean error of the people that were dropped; nan without any."""
+        return _mean(self.errors[~self.kept])
 
     def mean_error(self, share: float) -> float:
         """Return the mean error of a share of people, the most confident first."""
@@ -47,7 +60,7 @@ class LabelQuality:
 
 
 def label_quality(labels: PseudoLabels, dataset: MixedDomainDataset) -> LabelQuality:
-    """Compare pseudo-labels with the labels of the same people.
+    """Compare pseudo-labels, also the dropped ones, with the labels of the people.
 
     Args:
         labels (PseudoLabels): The pseudo-labels, with or without depth.
@@ -66,28 +79,40 @@ def label_quality(labels: PseudoLabels, dataset: MixedDomainDataset) -> LabelQua
         info = dataset.get_data_info(index)
         known[int(info["id"])] = info
     columns = [dataset.metainfo["keypoint_name2id"][name] for name in labels.joints]
-    scores, errors = [], []
-    for identity, points, score in zip(
-        labels.ids, labels.keypoints, labels.scores, strict=True
-    ):
-        info = known.get(identity)
-        if info is None:
-            continue
-        truth = info["keypoints"][0, columns]
-        visible = info["keypoints_visible"][0, columns]
-        visible = (visible if visible.ndim == 1 else visible[:, 0]) > 0
-        if points.shape[-1] == 3 and "depth" in info:
-            truth = np.column_stack([truth, info["depth"][0, columns]])
-            visible &= info["depth_visible"][0, columns] > 0
-        if not visible.any():
-            continue
-        distance = np.linalg.norm(points[:, : truth.shape[1]] - truth, axis=1)
-        side = (info["bbox"][0, 2:] - info["bbox"][0, :2]).max()
-        scores.append(score)
-        errors.append(100 * distance[visible].mean() / side)
-    if not scores:
+    rows = []
+    for part in filter(None, (labels, labels.dropped)):
+        for identity, points, score in zip(
+            part.ids, part.keypoints, part.scores, strict=True
+        ):
+            error = _error(points, known.get(identity), columns)
+            if error is not None:
+                rows.append((score, error, part is labels))
+    if not rows:
         raise ValueError("none of the people with pseudo-labels has a label")
-    return LabelQuality(np.array(scores), np.array(errors))
+    return LabelQuality(*map(np.array, zip(*rows, strict=True)))
+
+
+def _error(
+    points: np.ndarray, info: dict | None, columns: Sequence[int]
+) -> float | None:
+    """Return the error of a person, or None without a labeled joint."""
+    if info is None:
+        return None
+    truth = info["keypoints"][0, columns]
+    visible = info["keypoints_visible"][0, columns]
+    visible = (visible if visible.ndim == 1 else visible[:, 0]) > 0
+    if points.shape[-1] == 3 and "depth" in info:
+        truth = np.column_stack([truth, info["depth"][0, columns]])
+        visible &= info["depth_visible"][0, columns] > 0
+    if not visible.any():
+        return None
+    distance = np.linalg.norm(points[:, : truth.shape[1]] - truth, axis=1)
+    side = (info["bbox"][0, 2:] - info["bbox"][0, :2]).max()
+    return float(100 * distance[visible].mean() / side)
+
+
+def _mean(errors: np.ndarray) -> float:
+    return float(errors.mean()) if len(errors) else float("nan")
 
 
 def plot_label_quality(quality: LabelQuality, path: str | Path) -> None:

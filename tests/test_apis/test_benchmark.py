@@ -65,6 +65,37 @@ def test_summary(runs):
     assert (lower.gap_closed, upper.gap_closed) == (0, 1)
 
 
+def test_less_may_be_better(load_tool, repo, tmp_path, monkeypatch, capsys):
+    """The whole tool, with trainings that are not run and the MPJPE that they give."""
+    errors = {"source-only": 220.0, "dann": 180.0, "adabn": 230.0, "oracle": 140.0}
+
+    def train_stage(cfg, work_dir, **kwargs):
+        error = errors[work_dir.name.split("_")[-1]] + 2 * cfg.randomness.seed
+        metrics = {"MPJPE": error, "P-MPJPE": error / 2}
+        return benchmark.Result(metrics, work_dir / "iter_9.pth", 1.0, 1.0)
+
+    monkeypatch.setattr(benchmark, "train_stage", train_stage)
+    name = str(repo / "configs/da_3d/studio2street3d_res18_{}.py")
+    rows = [name.format(row) for row in errors if row != "adabn"]
+    tool = load_tool("benchmark")
+    tool.main([*rows, "--seeds", "0", "1", "--work-dir", str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "# studio2street3d: MPJPE"
+    cells = {line.split(" | ")[0][2:]: line.split(" | ")[1:] for line in lines}
+    assert cells["row"][:3] == ["target labels", "MPJPE", "gap closed"]
+    assert cells["source-only"][:3] == ["none", "221.0 ± 1.4", "0 %"]
+    assert cells["dann"][:3] == ["none", "181.0 ± 1.4", "50 %"]
+    assert cells["oracle"][:3] == ["all", "141.0 ± 1.4", "100 %"]
+    # A row that is worse than the source model closes less than nothing.
+    runs = [
+        benchmark.Run(row, 0, train_stage(Config(dict(randomness=dict(seed=0))), path))
+        for row, path in ((row, tmp_path / row) for row in errors)
+    ]
+    summary = benchmark.summarize(runs, list(errors), "MPJPE", "source-only", "oracle")
+    gaps = [row.gap_closed for row in summary]
+    assert gaps == pytest.approx([0, 0.5, -0.125, 1])
+
+
 def test_what_is_not_known_is_nan(made_run):
     runs = [made_run("uda", 0, 30.0), benchmark.Run("oracle", 0, error="no")]
     uda, oracle = benchmark.summarize(runs, ["uda", "oracle"], METRIC, None, "oracle")

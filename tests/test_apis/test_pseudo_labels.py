@@ -1,6 +1,8 @@
 """Labeling the target with a model, and training on the labels."""
 
+import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 
 from mmpose_da import apis
 from mmpose_da.apis.pseudo_labels import pseudo_label, to_image
+from mmpose_da.datasets import MixedDomainDataset, PseudoLabels
 from mmpose_da.models.layers import Pixels
 
 
@@ -40,6 +43,11 @@ def test_labels_are_predictions_and_train(tmp_path, coco, mpii, load_tool, capsy
 
     content = json.loads(out.read_text())
     assert len(content["joints"]) == 16 and len(content["annotations"]) == 4
+    target = apis.load_config(path).train_dataloader.dataset.target
+    files = dict(people=target.ann_file, checkpoint=checkpoint)
+    for what, file in files.items():
+        digest = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        assert content["made_from"][what] == digest
     scores = [annotation["score"] for annotation in content["annotations"]]
     assert scores == sorted(scores, reverse=True)
     every = pseudo_label(apis.load_config(path), checkpoint)
@@ -80,6 +88,41 @@ def test_labels_are_predictions_and_train(tmp_path, coco, mpii, load_tool, capsy
     assert "train/target_pseudo.loss_kpt" in logged
 
 
+def test_errors_of_kept_and_dropped_people(tmp_path, coco, mpii, load_tool, capsys):
+    """Of two rounds, which keep a half and all of them."""
+    path = write_config(tmp_path, coco, mpii)
+    training = apis.load_config(path).train_dataloader.dataset
+    people = MixedDomainDataset(
+        training.joints, target=training.target, labeled_target=dict(ratio=1.0)
+    )
+    infos = [people.get_data_info(i) for i in range(len(people))]
+    size = np.array([(i["bbox"][0, 2:] - i["bbox"][0, :2]).max() for i in infos])
+    percent = np.arange(len(infos))  # the errors
+    points = np.concatenate([info["keypoints"] for info in infos]).astype(float)
+    points[..., 0] += (percent / 100 * size)[:, None]
+    names = people.metainfo["keypoint_id2name"]
+    labels = PseudoLabels(
+        tuple(names[i] for i in range(len(names))),
+        tuple(info["id"] for info in infos),
+        points,
+        np.ones(points.shape[:2]),
+        -percent.astype(float),
+    )
+    files = [str(tmp_path / f"{share}.json") for share in (0.5, 1.0)]
+    for share, file in zip((0.5, 1.0), files, strict=True):
+        labels.most_confident(share).save(file)
+    tool = load_tool("check_pseudo_labels")
+    tool.main([path, *files])
+    half, every = capsys.readouterr().out.splitlines()[-2:]
+    assert half == f"| {files[0]} | 10 | 50% | 2.00 | 7.00 | -1.000 |"
+    assert every == f"| {files[1]} | 10 | 100% | 4.50 | nan | -1.000 |"
+    tool.main([path, files[0]])
+    assert "| 40% | 1.50 | 1.50 |" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        tool.main([path, *files, "--picture", str(tmp_path / "p.png")])
+    assert "--picture is of one file" in capsys.readouterr().err
+
+
 def test_labeled_people_get_no_pseudo_labels(tmp_path, coco, mpii):
     path = write_config(tmp_path, coco, mpii, SSDA, dict(count=7))
     train(path, "run", tmp_path)
@@ -94,7 +137,10 @@ def test_nobody_to_label(tmp_path, coco, mpii):
 
 
 class Centroids(nn.Module):
-    """Finds the centroid of each color exactly; it stands in for a head."""
+    """Finds the centroid of each color exactly; it stands in for a head.
+
+    The depth is four standard deviations of the color: it grows with a person's size.
+    """
 
     scale = (1.0, 1.0)
 
@@ -102,10 +148,11 @@ class Centroids(nn.Module):
         weight = images.clamp(min=0).double()
         weight = weight / weight.sum((2, 3), keepdim=True)
         y, x = (torch.arange(n).double() for n in images.shape[2:])
-        depth = 8 * (1 + 0 * weight.sum((2, 3)))
-        points = torch.stack(
-            [(weight.sum(2) * x).sum(-1), (weight.sum(3) * y).sum(-1), depth], -1
-        )
+        columns, rows = weight.sum(2), weight.sum(3)
+        center_x, center_y = (columns * x).sum(-1), (rows * y).sum(-1)
+        spread = (columns * x.square()).sum(-1) + (rows * y.square()).sum(-1)
+        variance = (spread - center_x.square() - center_y.square()) / 2
+        points = torch.stack([center_x, center_y, 4 * variance.sqrt()], -1)
         return points.float(), torch.full(points.shape[:2], 0.5)
 
 
@@ -127,13 +174,14 @@ def labeler(monkeypatch):
 
 
 def blobs(count=4, size=64) -> Tensor:
-    """Images (B, 3, S, S) with one blob of each color."""
+    """Images (B, 3, S, S) with one blob of each color, each of another size."""
     generator = torch.Generator().manual_seed(3)
     centers = torch.rand(count, 3, 2, generator=generator) * 24 + 20
     grid = torch.arange(size)
     x = (grid - centers[..., :1]).square()[:, :, None, :]
     y = (grid - centers[..., 1:]).square()[:, :, :, None]
-    return 255 * torch.exp(-(x + y) / 18)
+    deviation = torch.tensor([2.5, 3.0, 3.5])[:, None, None]
+    return 255 * torch.exp(-(x + y) / (2 * deviation.square()))
 
 
 def test_views_are_carried_back_exactly(labeler):
@@ -143,11 +191,18 @@ def test_views_are_carried_back_exactly(labeler):
     found, confidence = labeler(mirror)._ensemble(images)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
     assert (confidence == 0.5).all()
+    torch.testing.assert_close(
+        found[..., 2], torch.tensor([[10.0, 12, 14]] * 4), rtol=0, atol=0.1
+    )
     # Scale and translation are interpolated, so nearly exact; depth scales with x, y.
     torch.manual_seed(0)
     moved = dict(scale=(0.8, 1.25), translation=0.05, rotation=20)
     found, _ = labeler(moved, mirror, moved)._ensemble(images)
     torch.testing.assert_close(found[..., :2], expected[..., :2], rtol=0, atol=0.1)
+    torch.testing.assert_close(found[..., 2], expected[..., 2], rtol=0, atol=0.3)
+    halved = dict(scale=(0.5, 0.5))
+    found, _ = labeler(halved)._ensemble(images)  # 3 px less if depth stayed halved
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.3)
 
 
 def test_left_and_right_are_exchanged_in_a_mirror_image(labeler):

@@ -1,6 +1,8 @@
 """Runs in processes of their own: logs, results, resuming, failing, stopping."""
 
 import json
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -8,10 +10,12 @@ import time
 import pytest
 import torch
 from mmengine.config import Config
+from tiny_domains import edit_json
 from tiny_model import build
 from tiny_run import UDA, run_config
 
 from mmpose_da.apis import stages
+from mmpose_da.datasets import AnnotationError
 
 
 @pytest.fixture
@@ -151,6 +155,100 @@ def test_stop_ends_the_process_and_frees_the_folder(fake_train, tmp_path):
     assert ended
     with pytest.raises(stages.Interrupted):  # by `stop`, no more by the lock
         fake_train(dict(wait=True), stop=stop)
+
+
+#: Runs a stage in a thread, as a benchmark does.
+RUN_STAGE = """
+import sys, threading
+from pathlib import Path
+from mmpose_da.apis import stages
+
+def run(folder):
+    with stages.locked(folder) as lock:
+        stages._run(
+            [*stages.COMMAND, "train", str(folder / "config.py"), str(folder)],
+            log_path=folder / "train.log", threads=1, stop=None, lock=lock,
+            report=lambda: None)
+
+threading.Thread(target=run, args=(Path(sys.argv[1]),)).start()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux does it")
+def test_a_stage_ends_with_the_process_that_waits_for_it(repo, tmp_path):
+    # The config is read by the process of the stage, which then hangs.
+    (tmp_path / "config.py").write_text(
+        f"__import__('pathlib').Path({str(tmp_path / 'reached')!r}).touch()\n"
+        "__import__('time').sleep(300)\n"
+    )
+    environment = dict(os.environ, PYTHONPATH=str(repo))
+    command = [sys.executable, "-c", RUN_STAGE, str(tmp_path)]
+    with subprocess.Popen(command, env=environment) as process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "reached").exists() and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.05)
+        assert _in_use(tmp_path)
+        process.kill()
+    deadline = time.monotonic() + 20
+    while _in_use(tmp_path):
+        assert time.monotonic() < deadline, "the stage lives on"
+        time.sleep(0.05)
+
+
+def _in_use(folder) -> bool:
+    try:
+        with stages.locked(folder):
+            return False
+    except RuntimeError:
+        return True
+
+
+#: Stands for the labeling process.
+FAKE_LABEL = """
+import sys
+import numpy as np
+from mmengine.config import Config
+from mmpose_da.datasets import PseudoLabels
+from mmpose_da.datasets.mixed_domain_dataset import target_hash
+from mmpose_da.datasets.pseudo_labels import checkpoint_hash
+_, config, out = sys.argv[1:]
+cfg = Config.fromfile(config)
+hashes = dict(
+    people=target_hash(cfg.train_dataloader.dataset.target),
+    checkpoint=checkpoint_hash(cfg.load_from),
+)
+zeros = np.zeros((1, 1, 2))
+PseudoLabels(("nose",), (1,), zeros, zeros[..., 0], zeros[:, 0, 0], hashes).save(out)
+"""
+
+
+def test_labels_by_a_retrained_model_are_not_done(coco, tmp_path, monkeypatch):
+    coco.pop("joint_map")
+    script, checkpoint = tmp_path / "label.py", tmp_path / "any.pth"
+    script.write_text(FAKE_LABEL)
+    checkpoint.write_bytes(b"weights")
+    monkeypatch.setattr(stages, "COMMAND", (sys.executable, str(script)))
+    cfg = Config(dict(train_dataloader=dict(dataset=dict(target=coco))))
+
+    def label():
+        return stages.label_stage(cfg, checkpoint, tmp_path / "label")
+
+    written = label().made_from
+    out = tmp_path / "label" / "pseudo.json"
+    before = out.stat().st_mtime_ns
+    assert label().made_from == written and out.stat().st_mtime_ns == before
+    checkpoint.write_bytes(b"other weights")
+    with pytest.raises(
+        AnnotationError, match=r"pseudo\.json' .*another model.* delete"
+    ):
+        label()
+    checkpoint.write_bytes(b"weights")
+    edit_json(coco["ann_file"], lambda content: content.update(info=dict(year=1)))
+    with pytest.raises(AnnotationError, match="of another annotation file .* delete"):
+        label()
+    edit_json(out, lambda content: content.pop("made_from"))
+    assert label().made_from == {}  # a file without hashes is not checked
 
 
 @pytest.mark.slow

@@ -73,10 +73,10 @@ def test_weights_end_with_the_grid():
 def test_depth_can_be_hidden_or_missing():
     codec, keypoints = build(), random_keypoints()
     depth_visible = np.array([[1, 0, 1, 0, 1], [0, 0, 0, 0, 0.5]])
-    encoded = codec.encode(keypoints, depth_visible=depth_visible)
+    encoded = codec.encode(keypoints, transformed_depth_visible=depth_visible)
     np.testing.assert_array_equal(encoded["depth_weights"], depth_visible)
     assert (encoded["keypoint_weights"] == 1).all()
-    flat = codec.encode(keypoints[..., :2], depth_visible=np.ones((2, 5)))
+    flat = codec.encode(keypoints[..., :2], transformed_depth_visible=np.ones((2, 5)))
     assert flat["keypoint_labels"].shape == (2, 5, 3)
     assert not flat["keypoint_labels"][..., 2].any() and not flat["depth_weights"].any()
     np.testing.assert_array_equal(
@@ -149,7 +149,7 @@ def test_wrong_shapes():
     with pytest.raises(ValueError, match=r"keypoints_visible.*\(2, 5\).*\(2, 4\)"):
         codec.encode(keypoints, np.ones((2, 4)))
     with pytest.raises(ValueError, match="depth_visible"):
-        codec.encode(keypoints, depth_visible=np.ones((2, 5, 1)))
+        codec.encode(keypoints, transformed_depth_visible=np.ones((2, 5, 1)))
     with pytest.raises(ValueError, match="encoded must be"):
         codec.decode(keypoints[..., :2])
     with pytest.raises(ValueError, match="scores must be"):

@@ -1,6 +1,7 @@
 """3D people: annotations, depth, and the way to the codec's labels."""
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,11 @@ from mmpose.registry import DATASETS
 from tiny_domains import COCO_MIDPOINTS, edit_json
 from tiny_domains_3d import CODEC, PIPELINE, pose3d_config, write_pose3d
 
-from mmpose_da.datasets import MixedDomainDataset, Pose3dDataset
+from mmpose_da.datasets import (
+    MixedDomainDataset,
+    Pose3dDataset,
+    mixed_domain_dataset,
+)
 from mmpose_da.evaluation.camera_mpjpe import to_camera
 
 LEFT_KNEE, RIGHT_KNEE = 5, 2
@@ -92,6 +97,48 @@ def test_depth_is_mapped_like_keypoints(people):
     assert info["depth_visible"][0, ids["left_knee"]] == 1
 
 
+def test_raw_depth_never_becomes_a_label(people):
+    pipeline = [one for one in PIPELINE if one["type"] != "TransformDepth"]
+    dataset = MixedDomainDataset("Pose3dDataset", source=people, pipeline=pipeline)
+    with pytest.raises(RuntimeError, match="annotation 1 .*put .*TransformDepth"):
+        dataset[0]
+
+
+@pytest.fixture
+def warnings(monkeypatch) -> list[str]:
+    """The warnings of the datasets."""
+    found = []
+
+    def print_log(message, logger, level=logging.INFO):
+        if level == logging.WARNING:
+            found.append(message)
+
+    monkeypatch.setattr(mixed_domain_dataset, "print_log", print_log)
+    return found
+
+
+def test_a_domain_without_any_depth_is_a_warning(people, tmp_path, warnings):
+    flat = pose3d_config(tmp_path / "flat")
+    write_pose3d(tmp_path / "flat", 2)
+
+    def drop(content):
+        for annotation in content["annotations"]:
+            annotation.pop("keypoints_3d")
+
+    edit_json(flat["ann_file"], drop)
+
+    def build(**kwargs):
+        MixedDomainDataset("Pose3dDataset", **kwargs)
+
+    build(source=[flat, people], target=flat, pipeline=PIPELINE)
+    build(source=flat)  # no labels of 3D joints are made
+    assert not warnings
+    build(source=flat, target=people, pipeline=PIPELINE)
+    [warning] = warnings
+    assert "no person of the domain 'source' has depth" in warning
+    assert f"in '{flat['ann_file']}'" in warning
+
+
 def test_people_without_depth_train_in_the_plane(coco):
     names = dict(
         root=("left_hip", "right_hip"), thorax=COCO_MIDPOINTS["thorax"], nose="nose"
@@ -137,6 +184,10 @@ def test_unlabeled_people_have_no_depth(people):
             "annotation 2 .*finite",
         ),
         (lambda c: c["images"][1].update(camera=[1, 2]), "annotation 2 .*fx, fy, cx"),
+        (
+            lambda c: c["images"][1].pop("camera"),
+            r"annotation 2 in '.*annotations\.json' has keypoints_3d, but .* no camera",
+        ),
         (
             lambda c: c["annotations"][1]["keypoints_3d"].__setitem__(2, -5.0),
             "annotation 2 .*behind the camera",

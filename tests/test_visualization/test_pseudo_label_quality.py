@@ -41,6 +41,16 @@ def test_errors_are_distances_relative_to_the_box(coco):
     assert quality.rank_correlation == pytest.approx(-1)
     assert quality.mean_error(0.5) == quality.lowest_error(0.5)
     assert quality.mean_error(0.5) == pytest.approx(100 * 5 / 64)
+    assert quality.kept_error == quality.errors.mean()
+    assert np.isnan(quality.dropped_error)
+    # The two most confident people are kept.
+    quality = label_quality(
+        labels.most_confident(1 / 3), people_of("CocoDataset", coco)
+    )
+    np.testing.assert_allclose(quality.errors, expected, atol=1e-4)
+    assert quality.kept.tolist() == [True] * 2 + [False] * 4
+    assert quality.kept_error == pytest.approx(100 * 2.5 / 64)
+    assert quality.dropped_error == pytest.approx(100 * 17.5 / 64)
 
 
 def test_depth_counts(tmp_path):
@@ -68,7 +78,7 @@ def test_depth_counts(tmp_path):
 def test_ranking_against_a_perfect_one():
     rng = np.random.default_rng(0)
     errors = rng.uniform(1, 9, 200)
-    worse = LabelQuality(-errors + rng.normal(0, 4, 200), errors)
+    worse = LabelQuality(-errors + rng.normal(0, 4, 200), errors, errors < 5)
     assert -0.9 < worse.rank_correlation < -0.2
     for share in (0.1, 0.5):
         assert worse.lowest_error(share) < worse.mean_error(share) < errors.mean()
@@ -88,6 +98,7 @@ def test_nobody_in_common(coco):
 def test_picture(tmp_path):
     rng = np.random.default_rng(0)
     plot_label_quality(
-        LabelQuality(rng.uniform(size=50), rng.uniform(size=50)), tmp_path / "a/q.png"
+        LabelQuality(rng.uniform(size=50), rng.uniform(size=50), np.ones(50, bool)),
+        tmp_path / "a/q.png",
     )
     assert np.std(cv2.imread(str(tmp_path / "a/q.png"))) > 0

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -110,21 +110,22 @@ class Adaptation(BaseModule):
     def adapt(self, batch: DomainBatch) -> None:
         """Change ``batch.features`` before the head sees them; a no-op by default."""
 
-    def run_head(self, head: BaseHead, feats: Any, batch: DomainBatch) -> Any:
-        """Run the head on the features of all domains.
+    def run_head(self, head: BaseHead, feats: Any, batch: DomainBatch) -> Iterator[Any]:
+        """Run the head on the features of all domains, in one or several passes.
 
-        By default, this is ``head.forward(feats)``. Only one adaptation of an estimator
-        can do it differently.
+        By default, this is one ``head.forward(feats)``. Only one adaptation of an
+        estimator can do it differently.
 
         Args:
             head (BaseHead): The head.
             feats (Tensor | tuple | list): What the head sees, of all B images.
             batch (DomainBatch): The batch.
 
-        Returns:
-            Tensor | tuple | list: The raw output of the head, of all B images.
+        Yields:
+            Tensor | tuple | list: The raw output of each pass, right after it. Together
+            they are those of all B images, in order.
         """
-        return head.forward(feats)
+        yield head.forward(feats)
 
     def loss(self, batch: DomainBatch) -> dict[str, Tensor]:
         """Return terms by name; those with 'loss' in their name add to the total loss.

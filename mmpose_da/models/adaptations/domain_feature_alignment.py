@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from mmpose.models.heads import BaseHead
 from mmpose.registry import MODELS
 
-from ...structures import DomainBatch, concat_trees, map_tensors
+from ...structures import DomainBatch, map_tensors
 from ..layers import constant_call
 from ..layers.numerics import empty_sum
 from .base import Adaptation
@@ -43,17 +44,18 @@ class DomainFeatureAlignment(Adaptation):
             )
         self.statistics = statistics
 
-    def run_head(self, head: BaseHead, feats: Any, batch: DomainBatch) -> Any:
+    def run_head(self, head: BaseHead, feats: Any, batch: DomainBatch) -> Iterator[Any]:
         """Run the head, with constant parameters for images without true labels."""
         count = batch.slice("labeled").stop
+        if count > 0:
+            yield head.forward(map_tensors(lambda feat: feat[:count], feats))
         if count == len(batch):
-            return head.forward(feats)
-        rest = map_tensors(lambda feat: feat[count:], feats)
+            return
+        outputs = self._frozen_pass(head, map_tensors(lambda feat: feat[count:], feats))
         if count == 0:  # on this rank; its head still needs a gradient
             zero = empty_sum(*head.parameters())
-            return map_tensors(lambda x: x + zero, self._frozen_pass(head, rest))
-        own = head.forward(map_tensors(lambda feat: feat[:count], feats))
-        return concat_trees(own, self._frozen_pass(head, rest))
+            outputs = map_tensors(lambda x: x + zero, outputs)
+        yield outputs
 
     def _frozen_pass(self, head: BaseHead, feats: Any) -> Any:
         """Run the head without an effect on its parameters and statistics."""

@@ -342,12 +342,12 @@ class MarginalOutputs(HeadOutputs):
         self, outputs: tuple | list, pseudo: Pseudo, sigma: float, loss: nn.Module
     ) -> Tensor:
         center, half = self._space(pseudo.points)
+        labels = (pseudo.points - center) / half
         targets = marginal_gaussians(
-            (pseudo.points - center) / half,
-            self.head.decoder.heatmap_size,
-            self.head.decoder.sigma,
+            labels, self.head.decoder.heatmap_size, self.head.decoder.sigma
         )
-        weights = pseudo.weights, torch.ones_like(pseudo.weights)
+        # Like the codec's labels, depth outside the grid has no weight.
+        weights = pseudo.weights, (labels[..., 2].abs() <= 1).to(pseudo.weights)
         return sum(
             self.head.loss_module(by_plane(stage), targets, *weights)
             for stage in stages_of(outputs)

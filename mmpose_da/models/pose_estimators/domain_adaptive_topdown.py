@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from operator import itemgetter
@@ -229,7 +229,9 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         for adaptation in sorted(self.adaptations.values(), key=_priority):
             adaptation.prepare(batch)
         feats = self._run(
-            lambda images, part: self.student.extract_feat(images), batch.images, batch
+            lambda images, part: [self.student.extract_feat(images)],
+            batch.images,
+            batch,
         )
         *_, last = tensors(feats)
         pooled = last.dim() == 2
@@ -251,27 +253,39 @@ class DomainAdaptiveTopdown(TopdownPoseEstimator):
         return losses
 
     def _run(
-        self, run: Callable[[Any, DomainBatch], Any], inputs: Any, batch: DomainBatch
+        self,
+        run: Callable[[Any, DomainBatch], Iterable[Any]],
+        inputs: Any,
+        batch: DomainBatch,
     ) -> Any:
         """Run a part of the network on all images, with the statistics of the config.
 
-        Tapped features of all images are added to ``batch.features``.
+        ``run`` gives the output of each of its passes. Outputs and tapped features of
+        all passes are concatenated; the features are added to ``batch.features``.
         """
-        self._tapped.clear()  # of calls from elsewhere
+        outputs, tapped = [], []
+
+        def collect(inputs: Any, part: DomainBatch) -> None:
+            self._tapped.clear()  # of calls from elsewhere
+            for output in run(inputs, part):
+                outputs.append(output)
+                tapped.append(dict(self._tapped))
+                self._tapped.clear()
+
         domains = dict.fromkeys(batch.domains)
         if self.statistics == "shared" or len(domains) < 2:
-            outputs = run(inputs, batch)
-            batch.features.update(self._tapped)
-            self._tapped.clear()
-            return outputs
-        outputs, tapped = [], []
-        for domain in domains:
-            kept = self.statistics == "target" and domain == SOURCE
-            with constant_running_statistics(self.student) if kept else nullcontext():
-                place = itemgetter(batch.slice(domain))
-                outputs.append(run(map_tensors(place, inputs), batch[domain]))
-            tapped.append(dict(self._tapped))
-            self._tapped.clear()
+            collect(inputs, batch)
+        else:
+            for domain in domains:
+                kept = self.statistics == "target" and domain == SOURCE
+                with (
+                    constant_running_statistics(self.student) if kept else nullcontext()
+                ):
+                    place = itemgetter(batch.slice(domain))
+                    collect(map_tensors(place, inputs), batch[domain])
+        if len(outputs) == 1:
+            batch.features.update(tapped[0])
+            return outputs[0]
         for name in tapped[0]:
             batch.features[name] = torch.cat([part[name] for part in tapped])
         return concat_trees(*outputs)

@@ -125,6 +125,36 @@ class _Forward(torch.nn.Module):
         return self._call(feats)
 
 
+@pytest.mark.parametrize("statistics", ["shared", "domain"])
+def test_features_inside_the_head_are_those_of_both_passes(statistics, monkeypatch):
+    """The labeled images' from the head that learns, the target's from the constant."""
+    name = "head.deconv_layers"
+    reader = dict(type="FeatureAlignment", feature=name, in_channels=64)
+    model = make(False, dict(DFA, dan=reader), statistics=statistics)
+    images, samples = make_batch(False, dict(source=4, target_unlabeled=3))
+    seen = []
+    loss = type(model.adaptations["dan"]).loss
+
+    def note(adaptation, batch):
+        seen.append(batch.features[name])
+        return loss(adaptation, batch)
+
+    monkeypatch.setattr(type(model.adaptations["dan"]), "loss", note)
+    model.loss(images, samples)
+    [found] = seen
+    # The target's features train the encoder alone.
+    found[4:].square().sum().backward()
+    assert all(p.grad is None or not p.grad.any() for p in model.head.parameters())
+    assert model.backbone.conv1.weight.grad.any()
+    with torch.no_grad():
+        (feats,) = model.student.extract_feat(images)
+        # The constant decoder has the running statistics after the labeled images.
+        fixed = model.head.deconv_layers.eval()(feats[4:])
+        own = model.head.deconv_layers.train()(feats[:4])
+    torch.testing.assert_close(found[:4], own)
+    torch.testing.assert_close(found[4:], fixed)
+
+
 def test_only_labeled_images_is_the_stock_head():
     model = make(False, DFA)
     images, samples = make_batch(False, dict(source=4))
@@ -157,7 +187,7 @@ def test_a_rank_without_labels_has_zero_gradients_of_the_head():
     images, samples = make_batch(True)
     batch = DomainBatch(samples[7:], images[7:])
     feats = model.student.extract_feat(batch.images)
-    outputs = model.adaptations["dfa"].run_head(model.head, feats, batch)
+    [outputs] = model.adaptations["dfa"].run_head(model.head, feats, batch)
     sum(x.square().sum() for x in outputs).backward()
     for name, parameter in model.head.named_parameters():
         assert parameter.grad is not None and not parameter.grad.any(), name

@@ -48,7 +48,9 @@ def make_samples(head, keypoints, visible=None, depth_visible=None):
         encoded = head.decoder.encode(
             keypoints[part],
             None if visible is None else visible[part],
-            depth_visible=None if depth_visible is None else depth_visible[part],
+            transformed_depth_visible=None
+            if depth_visible is None
+            else depth_visible[part],
         )
         sample = PoseDataSample(metainfo=dict(flip_indices=FLIP_INDICES))
         sample.gt_instance_labels = InstanceData(**encoded).to_tensor()

@@ -63,6 +63,26 @@ def test_a_perfect_student_has_no_pseudo_loss(outputs, stages):
     assert outputs.pseudo_loss(output, none, 2.0, None) == 0
 
 
+def test_depth_outside_the_grid_has_the_weight_of_a_label(outputs):
+    """Which is none: the image plane alone is taught, as by the codec."""
+    generator = torch.Generator().manual_seed(2)
+    points = points_inside()
+    points[:, ::2, 2] += torch.tensor([40.0, -40, 0])[:, None]
+    output = tuple(
+        torch.randn(3, 17, 8, 8, generator=generator, requires_grad=True)
+        for _ in range(3)
+    )
+    ones = torch.ones(points.shape[:2])
+    found = outputs.pseudo_loss(output, Pseudo(points, ones, ones), 2.0, None)
+    encoded = outputs.head.decoder.encode(points.numpy())
+    assert (encoded["depth_weights"] == 0).sum() == 18
+    targets = marginal_gaussians(torch.from_numpy(encoded["keypoint_labels"]), SIZE, 1)
+    weights = (torch.from_numpy(encoded[f"{k}_weights"]) for k in ("keypoint", "depth"))
+    planes = dict(zip(("xy", "xz", "yz"), output, strict=True))
+    expected = outputs.head.loss_module(planes, targets, *weights)
+    torch.testing.assert_close(found, expected)
+
+
 def test_depth_takes_part_in_the_scale_alone():
     points = points_inside(2)
     matrices = affine_matrices(
