@@ -6,7 +6,7 @@ A GFLOP is 10^9 multiplications with an addition, as in MMPose's model zoo.
 import argparse
 from collections.abc import Sequence
 
-from _options import existing_file
+from _options import add_cfg_options, existing_file
 
 
 def config(value: str) -> str:
@@ -25,13 +25,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="a file, or a config of MMPose, such as mmpose::body_2d_keypoint/"
         "topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py",
     )
+    add_cfg_options(parser, "every config")
     args = parser.parse_args(argv)
-    from mmpose_da.apis import complexity
+    from mmpose_da.apis import complexity, merge_options
 
+    rows = []
     try:
-        rows = [
-            complexity.complexity(complexity.read_config(path)) for path in args.configs
-        ]
+        for path in args.configs:
+            cfg = complexity.read_config(path)
+            merge_options(cfg, args.cfg_options)
+            rows.append(complexity.complexity(cfg))
     except (OSError, ValueError) as error:
         parser.exit(1, f"complexity.py: {error}\n")
     print(complexity.markdown(rows), end="")

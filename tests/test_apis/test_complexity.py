@@ -91,6 +91,8 @@ def test_command_prints_the_table(load_tool, repo, capsys):
     out = capsys.readouterr().out
     assert "| street_res50-small_efasnet | 96x96 | 1.29 | 0.070 |" in out
     assert "| td-hm_mobilenetv2_8xb64-210e_coco-256x192 | 256x192 | 9.57 |" in out
+    tool.main([str(small), "--cfg-options", "model.neck.fusion=concat"])
+    assert "| 96x96 | 1.36 | 0.086 |" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
