@@ -55,10 +55,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (OSError, RuntimeError, ValueError) as error:
         parser.exit(1, f"pseudo_label.py: {error}\n")
     labels.save(args.out)
-    dropped = 0 if labels.dropped is None else len(labels.dropped)
     print(
         f"{args.out}: {len(labels)} people, scores from {labels.scores.min():.3f}; "
-        f"{dropped} more that nothing trains on"
+        f"{labels.num_dropped} more that nothing trains on"
     )
 
 

@@ -179,7 +179,7 @@ def self_train(
                 share,
                 len(labels),
                 float(labels.scores.min()),
-                0 if labels.dropped is None else len(labels.dropped),
+                labels.num_dropped,
                 result.metrics,
             )
         )

@@ -57,6 +57,11 @@ class PseudoLabels:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def num_dropped(self) -> int:
+        """The number of people that nothing trains on."""
+        return 0 if self.dropped is None else len(self.dropped)
+
     def most_confident(self, share: float) -> PseudoLabels:
         """Return the share of people with the highest scores, best first.
 

@@ -66,7 +66,7 @@ def test_summary(runs):
 
 
 def test_less_may_be_better(load_tool, repo, tmp_path, monkeypatch, capsys):
-    """The whole tool, with trainings that are not run and the MPJPE that they give."""
+    """The whole tool, with stages that are not run and the MPJPE that they give."""
     errors = {"source-only": 220.0, "dann": 180.0, "adabn": 230.0, "oracle": 140.0}
 
     def train_stage(cfg, work_dir, **kwargs):
