@@ -33,6 +33,7 @@ EMBEDDED = {
     *("joint", "ssda-5", "style", "info-max"),
     *(f"mean-teacher-style-{level}" for level in ("adversarial", "info-max")),
     *("mean-teacher-style-occlusion", "mean-teacher-weak", "mean-teacher-turned"),
+    *("patches", "source-only-patches", "mean-teacher-patches"),
     *("adain", "mean-teacher-adain", "parts", "parts-mean-teacher", "regda"),
 }
 #: The pairs with a synthetic source, and the joints that both domains have.

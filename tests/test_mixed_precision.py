@@ -117,6 +117,7 @@ METHODS = dict(
     adain=dict(style=style("AdaINStyle", encoder=None), mean_teacher=WARPED),
     dfa=dict(dfa=dict(type="DomainFeatureAlignment"), mean_teacher=TEACHER),
     parts=dict(parts=dict(type="PartClassification"), mean_teacher=TEACHER),
+    best=dict(patches=dict(type="PastedPatches"), mean_teacher=TEACHER),
     uniframe=dict(
         source_view=dict(type="LabeledViews", view=STRONG_VIEW), mean_teacher=AVERAGED
     ),

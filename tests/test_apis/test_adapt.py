@@ -132,10 +132,8 @@ def check_whole_way(site, tmp_path, head, source):
     assert record.target == [str(folder / "detect/people.json")]
     assert record.source == ([str(site / "source/annotations.json")] if source else [])
     assert record.verified_on == "8 people of the target" and record.iterations == 3
-    parts = (
-        {"mean_teacher"} if head == "simcc" or source else {"mean_teacher", "info_max"}
-    )
-    assert set(record.adaptations) == parts
+    others = {"patches"} if source else set() if head == "simcc" else {"info_max"}
+    assert set(record.adaptations) == {"mean_teacher"} | others
     model = init_model(cfg, str(folder / "publish/adapted.pth"), device="cpu")
     [image, *_] = sorted((site / "site/images").iterdir())
     [person] = inference_topdown(model, str(image))
@@ -239,6 +237,7 @@ def test_dry_run_runs_nothing(site, tmp_path, monkeypatch):
     assert "8 people (one in each image is assumed)" in said
     assert "300 iterations with 8 source and 8 target images; about" in said
     assert "[4/5] publish" in said and "nothing was run" in said
+    assert METHODS[one.method].text in " ".join(said.split())
 
 
 def test_unknown_stage(site, tmp_path):
@@ -343,7 +342,8 @@ def test_config_is_that_of_the_methods_files(site):
         "best",
         Plan(500, 8, 8, 1e-3, 2),
     )
-    # The row studio2street_res18_mean-teacher-weak, and the scale of its pose loss.
+    # The row studio2street_res18_best, and the scale of its pose loss.
+    assert cfg.model.adaptations.patches == dict(type="PastedPatches")
     assert cfg.model.adaptations.mean_teacher.student_view.rotation == 15
     assert cfg.model.adaptations.mean_teacher.momentum == pytest.approx(0.98)
     assert cfg.model.adaptations.mean_teacher.sigma == 2

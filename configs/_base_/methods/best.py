@@ -1,8 +1,11 @@
 # The recipe of this toolbox: a mean teacher whose views suit the people of the target,
-# and nothing else. docs/benchmark.md has the trials behind it.
+# and source images of which patches of the target hide parts. docs/benchmark.md has the
+# trials behind it.
 _base_ = './multi_level_alignment.py'
 
-# People who are upright, as most are: the student sees them nearly as they are.
+# People who are upright, as most are: the student sees them nearly as they are, and
+# must find source joints that are hidden.
+patches = dict(type='PastedPatches')
 upright_teacher = dict(
     _base_.mean_teacher,
     student_view=dict(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmengine.config import Config
@@ -32,6 +32,7 @@ class Method:
         text (str): What it is.
         parts (dict[str, str]): The variable of a method file by the name of each
             adaptation.
+        source_parts (dict[str, str]): The same, only where there is a source.
         needs_source (bool): Whether it needs labeled source images.
         trains (bool): Whether it trains weights; AdaBN does not.
         model (dict): Further settings of the model.
@@ -39,6 +40,7 @@ class Method:
 
     text: str
     parts: dict[str, str]
+    source_parts: dict[str, str] = field(default_factory=dict)
     needs_source: bool = False
     trains: bool = True
     model: dict = field(default_factory=dict)
@@ -46,18 +48,20 @@ class Method:
 
 METHODS: dict[str, Method] = {
     "best": Method(
-        "a teacher, the student's average, labels the target; views for upright "
-        "people; without a source, with information maximization where the head gives "
-        "heatmaps",
+        "a teacher, the student's average, labels the target, with views for upright "
+        "people, and patches of target images hide parts of source images",
         dict(mean_teacher="upright_teacher"),
+        source_parts=dict(patches="patches"),
     ),
     "best-turned": Method(
-        "the same, with views for people in any orientation, of the source, too",
+        "a teacher labels the target, with views for people in any orientation, of the "
+        "source, too",
         dict(views="turned_source", mean_teacher="turned_teacher"),
         needs_source=True,
     ),
     "mean-teacher": Method(
-        "the same, with the views of the papers", dict(mean_teacher="mean_teacher")
+        "a teacher labels the target, with the views of the papers",
+        dict(mean_teacher="mean_teacher"),
     ),
     "mla": Method(
         "multi-level alignment: colors, teacher, adversarial features, information "
@@ -126,10 +130,13 @@ def adaptations(
     method = method_of(name, has_source)
     reader = head_outputs(head)
     gives = reader.gives if reader is not None else frozenset()
-    if method.trains and not has_source and "maps" in gives:
-        method = replace(method, parts=dict(method.parts, info_max="info_max"))
+    parts = dict(method.parts)
+    if has_source:
+        parts.update(method.source_parts)
+    elif method.trains and "maps" in gives:
+        parts.update(info_max="info_max")
     variables = base.to_dict()
-    chosen = {key: dict(variables[name]) for key, name in method.parts.items()}
+    chosen = {key: dict(variables[name]) for key, name in parts.items()}
     teacher = chosen.get("mean_teacher")
     if teacher is not None:
         # The rows of the embedded pair: 0.98 in 500 iterations; and without a source,

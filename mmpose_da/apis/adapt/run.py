@@ -21,6 +21,7 @@ from ..scores import PEOPLE
 from ..stages import locked
 from ..work_files import Journal, keep_settings
 from .job import Job, Work, check_job
+from .methods import METHODS
 from .plan import (
     describe_plan,
     describe_time,
@@ -161,6 +162,7 @@ def dry_run(
         start = "source-free" if job.source is None else f"from {job.source.ann_file}"
         work.say(f"model:  {job.model}, {job.source_model.checkpoint}")
         work.say(f"method: {job.method}, {start}; on the {kind.upper()}")
+        work.say(f"        {METHODS[job.method].text}")
         work.say(f"target: {job.target.source}, {people} people{assumed}")
         for number, stage in enumerate(chosen, 1):
             expected = "done before" if work.is_done(stage.name) else times[stage.name]

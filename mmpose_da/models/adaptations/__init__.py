@@ -10,6 +10,7 @@ from .isa import ISA
 from .labeled_views import LabeledViews
 from .mean_teacher import MeanTeacher
 from .part_classification import PartClassification
+from .pasted_patches import PastedPatches
 from .regda import RegDA
 from .style_transfer import StyleTransfer
 
@@ -26,6 +27,7 @@ __all__ = [
     "LabeledViews",
     "MeanTeacher",
     "PartClassification",
+    "PastedPatches",
     "RampUp",
     "RegDA",
     "StyleTransfer",
