@@ -393,6 +393,13 @@ def test_wrong_models(site, tmp_path, write_config):
         load_model(bottom_up, weight)
     with pytest.raises(ValueError, match="does not match.*head"):
         check_weights(load_model(str(site / "model/simcc.py"), weight))
+    cfg = Config.fromfile(config)
+    cfg.model.backbone = dict(type="mmnothing.VisionTransformer")
+    cfg.dump(tmp_path / "vit.py")
+    with pytest.raises(
+        ValueError, match=r"mmnothing\.VisionT.*`pip install mmnothing`"
+    ):
+        load_model(str(tmp_path / "vit.py"), weight)
     broken = tmp_path / "broken.pth"
     broken.write_bytes(b"no weights")
     with pytest.raises(ValueError, match="broken.pth' cannot be loaded"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -74,8 +75,9 @@ def load_model(name: str, checkpoint: str | None = None) -> SourceModel:
         SourceModel: The model.
 
     Raises:
-        ValueError: If there is no such model, it is not a top-down estimator, or its
-            checkpoint, joints, or pipelines are not known.
+        ValueError: If there is no such model, it is not a top-down estimator, it needs
+            a package that cannot be imported, or its checkpoint, joints, or pipelines
+            are not known.
     """
     init_default_scope("mmpose")
     cfg, known = _find(name, checkpoint is None)
@@ -91,6 +93,7 @@ def load_model(name: str, checkpoint: str | None = None) -> SourceModel:
         raise ValueError(
             f"the model of '{name}' is a {kind}, but only a {STOCK} can be adapted"
         )
+    _import_packages(cfg.model.to_dict(), name)
     joints = _joints(cfg, name)
     pipelines = _pipelines(cfg, name)
     if kind == ADAPTIVE:
@@ -134,6 +137,30 @@ def _find(name: str, with_checkpoint: bool) -> tuple[Config, str | None]:
         f"'{name}' is neither a config file, nor a config of a package "
         "('mmpose::...'), nor the name of a model in MMPose's metafiles"
     )
+
+
+def _import_packages(part: Any, name: str) -> None:
+    """Import the packages of types such as ``mmpretrain.VisionTransformer``.
+
+    MMEngine imports them as well, but says of any failure that there is no such type.
+    """
+    if isinstance(part, list):
+        for one in part:
+            _import_packages(one, name)
+    if not isinstance(part, dict):
+        return
+    for one in part.values():
+        _import_packages(one, name)
+    kind = part.get("type")
+    package, dot, _ = kind.partition(".") if isinstance(kind, str) else ("", "", "")
+    if dot:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise ValueError(
+                f"the model of '{name}' has a {kind}, but the package '{package}' "
+                f"cannot be imported ({error}); install it: `pip install {package}`"
+            ) from error
 
 
 def _joints(cfg: Config, name: str) -> str | dict:
