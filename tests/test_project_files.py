@@ -1,6 +1,7 @@
 """Files at the root of the project: they parse, and agree with each other."""
 
 import re
+import subprocess
 
 import pytest
 import yaml
@@ -115,3 +116,29 @@ def test_model_index_lists_every_config_of_full_size(read, repo):
         if not path.stem.startswith(("studio", "street", "crowd_"))
     }
     assert len(listed) == len(set(listed)) and set(listed) == there
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_an_environment_without_cuda_stays_one(repo, tmp_path, given):
+    """`TORCH=cpu` is remembered, and nothing of CUDA is installed."""
+    if not given:
+        (tmp_path / ".torch-cpu").touch()
+    command = ["make", "-n", "setup", f"VENV={tmp_path}", *["TORCH=cpu"] * given]
+    run = subprocess.run(command, cwd=repo, capture_output=True, text=True, check=True)
+    [lock] = [line for line in run.stdout.splitlines() if "-r " in line]
+    kept, _ = lock.split(" | ")
+    lines = subprocess.run(kept, shell=True, cwd=repo, capture_output=True, text=True)
+    names = re.findall(r"^([\w-]+)==", lines.stdout, re.MULTILINE)
+    assert {"torch", "torchvision", "numpy", "mmpose"} <= set(names)
+    assert not [name for name in names if name == "triton" or "nvidia" in name]
+
+
+def test_setup_without_cuda_takes_torch_from_its_own_index(repo, tmp_path):
+    command = ["make", "-n", "setup", f"VENV={tmp_path}", "TORCH=cpu"]
+    run = subprocess.run(command, cwd=repo, capture_output=True, text=True, check=True)
+    index = run.stdout.index("--index-url https://download.pytorch.org/whl/cpu")
+    assert index < run.stdout.index("-r -")
+    wrong = subprocess.run(
+        ["make", "-n", "setup", "TORCH=gpu"], cwd=repo, capture_output=True, text=True
+    )
+    assert wrong.returncode and "TORCH must be 'cpu' or empty" in wrong.stderr
