@@ -1,4 +1,5 @@
 from .camera_mpjpe import CameraMPJPE
+from .domain_confusion import domain_confusion
 from .part_label_ap import PartLabelAP
 from .plausible_poses import PlausiblePoses
 from .shared_joints import (
@@ -14,4 +15,5 @@ __all__ = [
     "SharedJointsCocoMetric",
     "SharedJointsMpiiPCK",
     "SharedJointsPCK",
+    "domain_confusion",
 ]

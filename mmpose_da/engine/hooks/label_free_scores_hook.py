@@ -1,22 +1,24 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
 import numpy as np
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dataset import BaseDataset, pseudo_collate
+from mmengine.dist import all_gather_object, all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS, HOOKS, MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
+from ...evaluation.domain_confusion import domain_confusion
 from ...evaluation.plausible_poses import PlausiblePoses
 from ...models.layers import Pixels, swap_joints, warp_points
 from ...models.layers.marginal_heatmaps import spatial_softmax
 from ...models.layers.numerics import promote
 from ...models.pose_estimators import DomainAdaptiveTopdown, PoseNetwork
-from ...structures import labeled_points, map_tensors
+from ...structures import labeled_points, map_tensors, tensors
 from .unwrap import model_of
 
 
@@ -36,13 +38,17 @@ class LabelFreeScoresHook(Hook):
       heatmaps.
     - ``label_free/plausibility``: limbs whose relative length occurs in the source; see
       :class:`~mmpose_da.evaluation.PlausiblePoses`.
+    - ``label_free/confusion``: how often a linear classifier mistakes the domain of the
+      features that the head receives, as a share of chance; see
+      :func:`~mmpose_da.evaluation.domain_confusion`.
 
-    All of them are higher for a better model, or ought to be: docs/choosing.md measures
-    how well each of them ranks models. They can choose a checkpoint, such as
-    ``save_best='label_free/consistency'`` with ``rule='greater'``.
+    The last two need a source. All of them are higher for a better model, or ought to
+    be: docs/choosing.md measures how well each of them ranks models. They can choose a
+    checkpoint, such as ``save_best='label_free/consistency'`` with ``rule='greater'``.
 
     The hook runs the deployed network twice more on each image, without the flip test,
-    and the other one of student and teacher once.
+    and the other one of student and teacher once. Features are those of some people
+    only.
 
     Args:
         view (dict, optional): Config of the random view. Defaults to None:
@@ -54,6 +60,8 @@ class LabelFreeScoresHook(Hook):
             0.1.
         num_source (int): Number of people of the source whose poses are plausible; 0
             leaves the plausibility out. Defaults to 2000.
+        num_features (int): Number of people of each domain whose features are compared;
+            0 leaves the confusion out. Defaults to 500.
 
     Raises:
         ValueError: If the model is not a :class:`DomainAdaptiveTopdown`, or its head
@@ -69,14 +77,16 @@ class LabelFreeScoresHook(Hook):
         threshold: float = 0.05,
         temperature: float = 0.1,
         num_source: int = 2000,
+        num_features: int = 500,
     ) -> None:
         self.view = MODELS.build(
             view
             or dict(type="RandomView", rotation=30, scale=(0.8, 1.2), flip_prob=0.5)
         )
         self.threshold, self.temperature = threshold, temperature
-        self.num_source = num_source
+        self.num_source, self.num_features = num_source, num_features
         self.plausible: PlausiblePoses | None = None
+        self.source: BaseDataset | None = None
 
     def before_val(self, runner: Runner) -> None:
         """Check the model, and read the poses of the source once."""
@@ -94,9 +104,13 @@ class LabelFreeScoresHook(Hook):
         if self.plausible is None and self.num_source and dataset.get("source"):
             poses = source_poses(dataset, self.num_source)
             self.plausible = PlausiblePoses(poses, model.metainfo["skeleton_links"])
+        if self.source is None and self.num_features and dataset.get("source"):
+            pipeline = runner.cfg.val_dataloader.dataset.pipeline
+            self.source = source_people(dataset, pipeline)
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Start with nothing."""
+        self.seen, self.features = 0, list[Tensor]()
         self.hits: dict[str, Tensor] = {}
         self.mass: Tensor | None = None
         self.entropy: Tensor | None = None
@@ -152,7 +166,14 @@ class LabelFreeScoresHook(Hook):
         if self.plausible is not None:
             poses = points.cpu().numpy()
             self._count("plausibility", torch.from_numpy(self.plausible(poses)))
+        if self.source is not None:
+            step = self._step(runner.val_dataloader.dataset)
+            chosen = images[-self.seen % step :: step]
+            if len(chosen):
+                self.features.append(_features(deployed, chosen))
+            self.seen += len(images)
 
+    @torch.no_grad()
     def after_val_epoch(
         self, runner: Runner, metrics: dict[str, float] | None = None
     ) -> None:
@@ -170,6 +191,28 @@ class LabelFreeScoresHook(Hook):
             mean = self.mass / count
             diversity = -torch.xlogy(mean, mean).sum(-1).mean()
             metrics["label_free/information"] = float(diversity) - entropy / count
+        if self.source is not None:
+            source = self._source_features(runner, self.source)
+            target = torch.cat(sum(all_gather_object(self.features), []))
+            if min(len(source), len(target)) > 1:
+                confusion = domain_confusion(source, target)
+                metrics["label_free/confusion"] = 100 * confusion
+
+    def _step(self, people: Sized) -> int:
+        """Return the distance of people whose features are compared."""
+        return max(1, len(people) // max(self.num_features, 1))
+
+    def _source_features(self, runner: Runner, people: BaseDataset) -> Tensor:
+        """Return features (n, C) of the source; each rank runs all of them."""
+        model = model_of(runner)
+        found = []
+        chosen = range(0, len(people), self._step(people))
+        size = max(runner.cfg.val_dataloader.get("batch_size", 1), 1)
+        for start in range(0, len(chosen), size):
+            samples = [people[index] for index in chosen[start : start + size]]
+            data = model.data_preprocessor(pseudo_collate(samples))
+            found.append(_features(model.deployed, data["inputs"]))
+        return torch.cat(found)
 
     def _read(
         self, model: DomainAdaptiveTopdown, network: PoseNetwork, images: Tensor
@@ -203,6 +246,32 @@ class LabelFreeScoresHook(Hook):
         self.mass = mass if self.mass is None else self.mass + mass
 
 
+def _features(network: PoseNetwork, images: Tensor) -> Tensor:
+    """Return what the head receives, averaged over positions (B, C), on the CPU."""
+    *_, last = tensors(network.extract_feat(images))
+    return promote(last).reshape(*last.shape[:2], -1).mean(2).cpu()
+
+
+def source_people(dataset: dict, pipeline: Sequence[dict]) -> BaseDataset:
+    """Build the source of a dataset alone.
+
+    Args:
+        dataset (dict): Config of a :class:`~mmpose_da.datasets.MixedDomainDataset`.
+        pipeline (Sequence[dict]): Its transforms.
+
+    Returns:
+        BaseDataset: The people of the source.
+    """
+    return DATASETS.build(
+        dict(
+            type=dataset["type"],
+            joints=dataset["joints"],
+            source=dataset["source"],
+            pipeline=list(pipeline),
+        )
+    )
+
+
 def source_poses(dataset: dict, count: int) -> np.ndarray:
     """Return up to ``count`` poses (N, K, 2) of a source in pixels, NaN where unknown.
 
@@ -210,13 +279,7 @@ def source_poses(dataset: dict, count: int) -> np.ndarray:
         dataset (dict): Config of a :class:`~mmpose_da.datasets.MixedDomainDataset`.
         count (int): Number of poses, evenly spread over the people.
     """
-    alone = dict(
-        type=dataset["type"],
-        joints=dataset["joints"],
-        source=dataset["source"],
-        pipeline=[],
-    )
-    people = DATASETS.build(alone)
+    people = source_people(dataset, [])
     chosen = np.linspace(0, len(people) - 1, min(count, len(people))).astype(int)
     infos = [people.get_data_info(int(index)) for index in chosen]
     return np.concatenate(

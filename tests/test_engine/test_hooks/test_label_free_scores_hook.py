@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
@@ -13,8 +14,11 @@ from tiny_model import build, model_config
 from tiny_run import UDA, run_config
 
 from mmpose_da.engine import EMATeacherHook, LabelFreeScoresHook
-from mmpose_da.engine.hooks.label_free_scores_hook import source_poses
-from mmpose_da.evaluation import PlausiblePoses
+from mmpose_da.engine.hooks.label_free_scores_hook import (
+    source_people,
+    source_poses,
+)
+from mmpose_da.evaluation import PlausiblePoses, domain_confusion
 from mmpose_da.models.losses import InfoMaxLoss
 
 STILL = dict(type="RandomView")
@@ -196,6 +200,7 @@ def test_a_run_logs_the_scores_and_chooses_by_one(coco, mpii, tmp_path):
     [log] = (tmp_path / "run").glob("*/vis_data/scalars.json")
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     names = ("consistency", "teacher_agreement", "confidence", "information")
+    names += ("plausibility", "confusion")
     logged = [line for line in lines if "label_free/consistency" in line]
     assert logged and all(f"label_free/{name}" in logged[0] for name in names)
     assert list((tmp_path / "run").glob("best_label_free_consistency_*.pth"))
@@ -234,6 +239,47 @@ def test_plausibility_is_that_of_the_predictions(batches):
         poses = points.detach().numpy() * np.array(model.head_outputs.scale)
         found += hook.plausible(poses).flatten().tolist()
     assert metrics["label_free/plausibility"] == pytest.approx(100 * np.mean(found))
+
+
+def test_confusion_is_that_of_the_features_of_both_domains(coco, mpii, tmp_path):
+    cfg = run_config(tmp_path / "run", coco, mpii, UDA)
+    runner = scores_of(cfg)
+    model = runner.model.eval()
+    found = runner.message_hub.get_scalar("val/label_free/confusion").current()
+    source = source_people(
+        cfg.train_dataloader.dataset, cfg.val_dataloader.dataset.pipeline
+    )
+    features = []
+    for people in (source, runner.val_dataloader.dataset):
+        assert len(people) > 1
+        for index in range(len(people)):
+            data = pseudo_collate([people[index]])
+            images = model.data_preprocessor(data)["inputs"]
+            with torch.no_grad():
+                features.append(model.extract_feat(images)[-1][0].mean((1, 2)))
+    first, second = torch.stack(features).split([len(source), len(people)])
+    assert found == pytest.approx(100 * domain_confusion(first, second))
+
+
+def test_features_of_some_people_are_enough(batches, monkeypatch):
+    """Every third person of the evaluation set, counted over its batches."""
+    from mmpose_da.engine.hooks import label_free_scores_hook as module
+
+    model = build(joints="MpiiDataset").eval()
+    hook = LabelFreeScoresHook(view=STILL, num_features=2)
+    runner = runner_of(model)
+    runner.val_dataloader = SimpleNamespace(dataset=range(6))
+    images = torch.cat([preprocess(model, batch) for batch in (*batches, batches[0])])
+    seen = []
+    monkeypatch.setattr(
+        module, "_features", lambda network, images: seen.append(images) or images
+    )
+    hook.before_val(runner)
+    hook.source = object()
+    hook.before_val_epoch(runner)
+    for index, batch in enumerate((*batches, batches[0])):
+        hook.after_val_iter(runner, index, batch, [])
+    torch.testing.assert_close(torch.cat(seen), images[::3])
 
 
 def test_other_models():
