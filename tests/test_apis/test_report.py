@@ -502,6 +502,24 @@ def test_checkpoint_of_another_model_is_refused(work):
         load_deployed(run.cfg, str(work.parent / "other/simcc.pth"), "student")
 
 
+def test_joints_that_a_model_never_finds_are_not_compared(work):
+    evidence = Evidence(run_of_job(work))
+    count = len(evidence.joints)
+    found = Predictions(
+        keypoints=dict(before=np.zeros((2, count, 2)), after=np.ones((2, count, 2))),
+        confidence=dict(before=np.full((2, count), 0.5), after=np.ones((2, count))),
+        sizes=np.ones(2),
+        truth=np.zeros((2, count, 2)),
+    )
+    found.confidence["before"][:, 3] = 0.01, 0.2  # found in one person
+    found.confidence["before"][:, 4] = 0.01, 0.02
+    evidence.predictions = found
+    assert evidence.taught == [k for k in range(count) if k != 4]
+    found.confidence["before"][:] = 0.01
+    del evidence.taught
+    assert evidence.taught == list(range(count))
+
+
 def test_stock_run(work):
     """A config of MMPose without domains has the people of its validation set."""
     cfg = Config.fromfile(work.parent / "model/heatmap.py")

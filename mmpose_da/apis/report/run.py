@@ -29,6 +29,8 @@ from ..work_files import read_json
 from .models import Predictions, load_deployed, predict
 
 BEFORE, AFTER = "before", "after"
+#: A joint whose confidence is always lower is one that the model has not learned.
+UNLEARNED = 0.1
 #: The largest number of people of each domain whose features are embedded.
 EMBEDDED_PEOPLE = 300
 
@@ -192,16 +194,22 @@ class Evidence:
         names = joint_definition(joints)["keypoint_id2name"]
         return [names[index] for index in range(len(names))]
 
-    @property
+    @cached_property
     def taught(self) -> list[int]:
-        """The joints to compare: those that somebody taught the models."""
+        """The joints to compare: those that somebody taught the models.
+
+        The model of a job has learned its joints before, except those of which it is
+        never sure. For another run, they are those that a labeled domain has.
+        """
+        every = list(range(len(self.joints)))
+        if self.run.job:
+            sure = self.predictions.confidence[BEFORE].max(axis=0) >= UNLEARNED
+            return [index for index in every if sure[index]] or every
         try:
-            # The model of a job has learned all its joints before.
-            names = None if self.run.job else taught_joints(self.run.cfg)
+            names = taught_joints(self.run.cfg)
         except ValueError:
-            names = None
-        every = enumerate(self.joints)
-        return [index for index, name in every if names is None or name in names]
+            return every
+        return [index for index in every if self.joints[index] in names]
 
     @cached_property
     def target(self) -> BaseDataset:
