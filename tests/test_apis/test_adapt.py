@@ -347,6 +347,7 @@ def test_config_is_that_of_the_methods_files(site):
     assert cfg.model.adaptations.mean_teacher.student_view.rotation == 15
     assert cfg.model.adaptations.mean_teacher.momentum == pytest.approx(0.98)
     assert cfg.model.adaptations.mean_teacher.sigma == 2
+    assert cfg.model.adaptations.mean_teacher.threshold == 0.1
     assert cfg.model.head.loss.loss_weight == 16 * 16
     assert cfg.optim_wrapper == dict(
         type="OptimWrapper", optimizer=dict(type="Adam", lr=1e-3)

@@ -145,8 +145,9 @@ def adaptations(
             0.999 if not has_source else max(0.9, min(0.999, 1 - 10 / iterations))
         )
         teacher.update(momentum=momentum)
-        if not has_source and "heatmaps" in gives:
-            teacher.update(threshold=0.4)
+        if "heatmaps" in gives:
+            # The peak of a joint that the model has not learned is nearly 0.
+            teacher.update(threshold=0.1 if has_source else 0.4)
         sigma = getattr(head.decoder, "sigma", None)
         if "heatmaps" in gives and isinstance(sigma, (int, float)):
             teacher.update(sigma=float(sigma))
