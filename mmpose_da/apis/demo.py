@@ -247,8 +247,8 @@ def conclusion(before: float, after: float, iters: int) -> str:
         "the size of a head. Adapted with images of the street, and not one label of "
         f"them, it finds {after:.1f} %, {verdict}.\nThis is one seed, and the "
         f"adapted model has been trained for {iters} iterations more, on studio images "
-        "of which patches hide parts. That alone may help: the benchmark below has rows "
-        "of the source alone, with patches and without."
+        "of which patches hide parts. That alone may help: the benchmark below has "
+        "rows of the source alone, with patches and without."
     )
 
 
@@ -262,8 +262,8 @@ def closing(work_dir: Path, adapted: Result) -> str:
 
 Next:
   Compare methods over several seeds, with a lower and an upper bound:
-    R=configs/da/studio2street_res18
-    python tools/benchmark.py ${{R}}_source-only.py ${{R}}_source-only-patches.py \\
-      configs/da/{ADAPTED_CONFIG} ${{R}}_oracle.py \\
+    python tools/benchmark.py configs/da/studio2street_res18_source-only.py \\
+      configs/da/studio2street_res18_source-only-patches.py \\
+      configs/da/{ADAPTED_CONFIG} configs/da/studio2street_res18_oracle.py \\
       --init configs/da/{SOURCE_CONFIG}
   Use your own images: README.md, "Adapt your own pair of datasets\""""

@@ -161,7 +161,7 @@ def test_next_commands_name_files_that_exist(repo, tmp_path):
 
     text = demo.closing(tmp_path, Adapted)
     files = [word for word in text.split() if word.startswith(("configs/", "tools/"))]
-    assert len(files) == 5 and all((repo / name).is_file() for name in files)
+    assert len(files) == 6 and all((repo / name).is_file() for name in files)
     heading = text.rpartition('README.md, "')[2].rstrip('"')
     assert f"## {heading}\n" in (repo / "README.md").read_text()
 
