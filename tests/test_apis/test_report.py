@@ -520,6 +520,18 @@ def test_joints_that_a_model_never_finds_are_not_compared(work):
     assert evidence.taught == list(range(count))
 
 
+def test_labels_of_such_joints_are_not_compared_either(work, labels):
+    evidence = Evidence(run_of_job(work, labels=labels))
+    every = evidence.labeled_predictions.truth
+    del evidence.labeled_predictions
+    evidence.taught = [0, 5]
+    truth = evidence.labeled_predictions.truth
+    np.testing.assert_array_equal(truth[:, [0, 5]], every[:, [0, 5]])
+    assert np.isfinite(truth[:, [0, 5]]).any()
+    others = [k for k in range(truth.shape[1]) if k not in (0, 5)]
+    assert np.isnan(truth[:, others]).all() and np.isfinite(every[:, others]).any()
+
+
 def test_stock_run(work):
     """A config of MMPose without domains has the people of its validation set."""
     cfg = Config.fromfile(work.parent / "model/heatmap.py")

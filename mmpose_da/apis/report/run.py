@@ -276,15 +276,18 @@ class Evidence:
 
     @cached_property
     def labeled_predictions(self) -> Predictions:
-        """Predictions on the labeled validation set."""
+        """Predictions on the labeled validation set, with labels of :attr:`taught`."""
         with quiet():
             dataset = self.labeled
-        return predict(
+        found = predict(
             self.models,
             dataset,
             spread(len(dataset), self.run.people),
             lambda done, total: self.progress("comparing with labels", done, total),
         )
+        others = set(range(len(self.joints))).difference(self.taught)
+        found.truth[:, sorted(others)] = np.nan
+        return found
 
     @cached_property
     def scores(self) -> dict[str, dict[str, float]]:
