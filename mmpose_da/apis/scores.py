@@ -10,6 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -28,6 +29,8 @@ PREFIX = "label_free/"
 WARNING_SCORE = "consistency"
 #: The largest number of people, and their batch size, if a run has no validation set.
 PEOPLE, BATCH_SIZE = 1000, 32
+#: Number of people of each domain whose features a benchmark compares.
+FEATURES = 500
 #: What identifies a checkpoint in a table.
 KEYS = ("seed", "row", "checkpoint")
 
@@ -37,6 +40,7 @@ def score(
     checkpoint: str | Path,
     work_dir: str | Path,
     network: str | None = None,
+    **options: Any,
 ) -> dict[str, float]:
     """Evaluate a checkpoint on the validation set, with and without its labels.
 
@@ -49,6 +53,7 @@ def score(
         work_dir (str | Path): Receives the log.
         network (str, optional): ``'student'`` or ``'teacher'``; a checkpoint to start
             from has no teacher. Defaults to None: the one that the config deploys.
+        options (Any): Options of :class:`~mmpose_da.engine.LabelFreeScoresHook`.
 
     Returns:
         dict[str, float]: The metrics, and those of
@@ -68,7 +73,7 @@ def score(
         _validate_on_target(cfg)
     set_checkpoint(cfg, str(checkpoint))
     hooks = [hook for hook in cfg.get("custom_hooks") or [] if not _scores(hook)]
-    cfg.custom_hooks = [*hooks, dict(type="LabelFreeScoresHook")]
+    cfg.custom_hooks = [*hooks, dict(type="LabelFreeScoresHook", **options)]
     runner: Runner = build_runner(cfg)
     return runner.val()
 
@@ -162,7 +167,8 @@ def score_benchmark(
             keys = folder.parent.name, folder.name, checkpoint.stem
             if keys not in known:
                 cfg = Config.fromfile(folder / "input/config.py")
-                found = score(cfg, checkpoint, path.parent / "logs" / "_".join(keys))
+                folder_of_log = path.parent / "logs" / "_".join(keys)
+                found = score(cfg, checkpoint, folder_of_log, num_features=FEATURES)
                 if metric not in found:
                     raise ValueError(
                         f"there is no metric '{metric}'; the metrics are {list(found)}"

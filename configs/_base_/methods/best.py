@@ -3,16 +3,16 @@
 # trials behind it.
 _base_ = './multi_level_alignment.py'
 
-# People who are upright, as most are: the student sees them nearly as they are, and
-# must find source joints that are hidden.
 patches = dict(type='PastedPatches')
+
+# People who are upright, as most are: the student sees them nearly as they are.
 upright_teacher = dict(
     _base_.mean_teacher,
     student_view=dict(
         _base_.mean_teacher.student_view, rotation=15, scale=(0.9, 1.1), shear=0))
 
-# People in any orientation, such as athletes: source images turn as well, and fewer
-# pseudo-labels are taught, because more of them are wrong.
+# People in any orientation, such as athletes, without patches: source images turn as
+# well, and fewer pseudo-labels are taught, because more of them are wrong.
 turned_teacher = dict(
     upright_teacher,
     student_view=dict(upright_teacher['student_view'], rotation=60),

@@ -57,7 +57,6 @@ SCORES = dict(
     confidence=("mean confidence of the joints", "%"),
     information=("mutual information of image and position", "nats"),
     plausibility=("limbs whose relative length occurs in the source", "%"),
-    confusion=("features whose domain a linear classifier mistakes; chance: 100", "%"),
 )
 #: Packages whose versions are reported, each with its alternatives.
 PACKAGES = (("mmpose",), ("mmengine",), ("mmcv", "mmcv-lite"), ("torch",), ("numpy",))
@@ -226,10 +225,7 @@ def scores(evidence: Evidence) -> list[Block]:
         Table("Scores without labels", columns, rows, frozenset(marked)),
     ]
     if "plausibility" not in known:
-        text = (
-            "There is no plausibility and no confusion: the run has no source to "
-            "compare poses and features with."
-        )
+        text = "There is no plausibility: the run has no source to compare poses with."
         blocks.append(Text(text))
     if BEFORE not in found:
         blocks.append(Text("The scores before are missing: no checkpoint before."))

@@ -61,7 +61,8 @@ class LabelFreeScoresHook(Hook):
         num_source (int): Number of people of the source whose poses are plausible; 0
             leaves the plausibility out. Defaults to 2000.
         num_features (int): Number of people of each domain whose features are compared;
-            0 leaves the confusion out. Defaults to 500.
+            0 leaves the confusion out, which does not tell good models from bad ones.
+            Defaults to 0.
 
     Raises:
         ValueError: If the model is not a :class:`DomainAdaptiveTopdown`, or its head
@@ -77,7 +78,7 @@ class LabelFreeScoresHook(Hook):
         threshold: float = 0.05,
         temperature: float = 0.1,
         num_source: int = 2000,
-        num_features: int = 500,
+        num_features: int = 0,
     ) -> None:
         self.view = MODELS.build(
             view

@@ -181,7 +181,9 @@ def test_poses_of_the_source(coco):
 
 
 def scores_of(cfg):
-    cfg.custom_hooks.append(dict(type="LabelFreeScoresHook", num_source=5))
+    cfg.custom_hooks.append(
+        dict(type="LabelFreeScoresHook", num_source=5, num_features=9)
+    )
     runner = Runner.from_cfg(cfg)
     runner.train()
     return runner
