@@ -167,8 +167,8 @@ def score_benchmark(
             keys = folder.parent.name, folder.name, checkpoint.stem
             if keys not in known:
                 cfg = Config.fromfile(folder / "input/config.py")
-                folder_of_log = path.parent / "logs" / "_".join(keys)
-                found = score(cfg, checkpoint, folder_of_log, num_features=FEATURES)
+                logs = path.parent / "logs" / "_".join(keys)
+                found = score(cfg, checkpoint, logs, num_features=FEATURES)
                 if metric not in found:
                     raise ValueError(
                         f"there is no metric '{metric}'; the metrics are {list(found)}"

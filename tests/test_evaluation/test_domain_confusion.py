@@ -8,7 +8,7 @@ from mmpose_da.evaluation.domain_confusion import RIDGE
 
 
 def apart(distance, counts=(400, 400), channels=8, seed=0):
-    """Features of two domains whose means are so many standard deviations apart."""
+    """Features of two domains, their means ``distance`` standard deviations apart."""
     generator = torch.Generator().manual_seed(seed)
     first, second = (torch.randn(n, channels, generator=generator) for n in counts)
     return first, second + distance / channels**0.5

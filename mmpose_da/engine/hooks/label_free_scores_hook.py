@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from mmengine.dataset import BaseDataset, pseudo_collate
-from mmengine.dist import all_gather_object, all_reduce
+from mmengine.dataset import BaseDataset
+from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS, HOOKS, MODELS
@@ -18,7 +18,8 @@ from ...models.layers import Pixels, swap_joints, warp_points
 from ...models.layers.marginal_heatmaps import spatial_softmax
 from ...models.layers.numerics import promote
 from ...models.pose_estimators import DomainAdaptiveTopdown, PoseNetwork
-from ...structures import labeled_points, map_tensors, tensors
+from ...structures import labeled_points, map_tensors
+from ...visualization.feature_embedding import extract_features
 from .unwrap import model_of
 
 
@@ -47,8 +48,8 @@ class LabelFreeScoresHook(Hook):
     checkpoint, such as ``save_best='label_free/consistency'`` with ``rule='greater'``.
 
     The hook runs the deployed network twice more on each image, without the flip test,
-    and the other one of student and teacher once. Features are those of some people
-    only.
+    and the other one of student and teacher once. Each rank extracts the features of
+    all people that are compared.
 
     Args:
         view (dict, optional): Config of the random view. Defaults to None:
@@ -111,7 +112,6 @@ class LabelFreeScoresHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Start with nothing."""
-        self.seen, self.features = 0, list[Tensor]()
         self.hits: dict[str, Tensor] = {}
         self.mass: Tensor | None = None
         self.entropy: Tensor | None = None
@@ -167,14 +167,7 @@ class LabelFreeScoresHook(Hook):
         if self.plausible is not None:
             poses = points.cpu().numpy()
             self._count("plausibility", torch.from_numpy(self.plausible(poses)))
-        if self.source is not None:
-            step = self._step(runner.val_dataloader.dataset)
-            chosen = images[-self.seen % step :: step]
-            if len(chosen):
-                self.features.append(_features(deployed, chosen))
-            self.seen += len(images)
 
-    @torch.no_grad()
     def after_val_epoch(
         self, runner: Runner, metrics: dict[str, float] | None = None
     ) -> None:
@@ -193,27 +186,13 @@ class LabelFreeScoresHook(Hook):
             diversity = -torch.xlogy(mean, mean).sum(-1).mean()
             metrics["label_free/information"] = float(diversity) - entropy / count
         if self.source is not None:
-            source = self._source_features(runner, self.source)
-            target = torch.cat(sum(all_gather_object(self.features), []))
-            if min(len(source), len(target)) > 1:
-                confusion = domain_confusion(source, target)
-                metrics["label_free/confusion"] = 100 * confusion
-
-    def _step(self, people: Sized) -> int:
-        """Return the distance of people whose features are compared."""
-        return max(1, len(people) // max(self.num_features, 1))
-
-    def _source_features(self, runner: Runner, people: BaseDataset) -> Tensor:
-        """Return features (n, C) of the source; each rank runs all of them."""
-        model = model_of(runner)
-        found = []
-        chosen = range(0, len(people), self._step(people))
-        size = max(runner.cfg.val_dataloader.get("batch_size", 1), 1)
-        for start in range(0, len(chosen), size):
-            samples = [people[index] for index in chosen[start : start + size]]
-            data = model.data_preprocessor(pseudo_collate(samples))
-            found.append(_features(model.deployed, data["inputs"]))
-        return torch.cat(found)
+            model = model_of(runner)
+            features = [
+                torch.from_numpy(extract_features(model, people, self.num_features))
+                for people in (self.source, runner.val_dataloader.dataset)
+            ]
+            if min(map(len, features)) > 1:
+                metrics["label_free/confusion"] = 100 * domain_confusion(*features)
 
     def _read(
         self, model: DomainAdaptiveTopdown, network: PoseNetwork, images: Tensor
@@ -245,12 +224,6 @@ class LabelFreeScoresHook(Hook):
         self.entropy = new if self.entropy is None else self.entropy + new
         mass = maps.sum(0)
         self.mass = mass if self.mass is None else self.mass + mass
-
-
-def _features(network: PoseNetwork, images: Tensor) -> Tensor:
-    """Return what the head receives, averaged over positions (B, C), on the CPU."""
-    *_, last = tensors(network.extract_feat(images))
-    return promote(last).reshape(*last.shape[:2], -1).mean(2).cpu()
 
 
 def source_people(dataset: dict, pipeline: Sequence[dict]) -> BaseDataset:

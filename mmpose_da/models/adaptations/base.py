@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -154,6 +154,13 @@ def check_factor(name: str, value: object) -> None:
     """Raise a ValueError unless a value is a number >= 0."""
     if not isinstance(value, Real) or not float(value) >= 0:
         raise ValueError(f"{name} must be a number >= 0, but is {value!r}")
+
+
+def check_no_loss(kind: type, given: Mapping[str, Any]) -> None:
+    """Raise a ValueError if an adaptation without a loss is given one's arguments."""
+    for name in ("weight", "rampup"):
+        if name in given:
+            raise ValueError(f"{kind.__name__} has no loss and thus no {name}")
 
 
 class RampUp:

@@ -19,7 +19,7 @@ from ..layers import (
     swap_joints,
     warp_points,
 )
-from .base import Adaptation
+from .base import Adaptation, check_no_loss
 
 if TYPE_CHECKING:
     from ..pose_estimators import DomainAdaptiveTopdown
@@ -55,9 +55,7 @@ class LabeledViews(Adaptation):
     needs = ("labeled",)
 
     def __init__(self, view: dict, **kwargs: Any) -> None:
-        for name in ("weight", "rampup"):
-            if name in kwargs:
-                raise ValueError(f"LabeledViews has no loss and thus no {name}")
+        check_no_loss(LabeledViews, kwargs)
         super().__init__(**kwargs)
         self.view = MODELS.build(view)
 

@@ -8,7 +8,7 @@ from mmpose.registry import MODELS
 from torch import Tensor
 
 from ...structures import SOURCE, DomainBatch
-from .base import Adaptation
+from .base import Adaptation, check_no_loss
 
 
 @MODELS.register_module()
@@ -49,9 +49,7 @@ class PastedPatches(Adaptation):
         patch: str = "target",
         **kwargs: Any,
     ) -> None:
-        for name in ("weight", "rampup"):
-            if name in kwargs:
-                raise ValueError(f"PastedPatches has no loss and thus no {name}")
+        check_no_loss(PastedPatches, kwargs)
         super().__init__(**kwargs)
         if count < 1:
             raise ValueError(f"count of PastedPatches must be positive, but is {count}")
@@ -85,23 +83,18 @@ class PastedPatches(Adaptation):
         chosen = torch.rand(len(images)) < self.share
         original = images
         for _ in range(self.count):
-            if self.patch == "target":
-                others = target[self._any_of(target, len(images))]
-            else:
-                others = original[self._other_than_itself(original)]
+            others = self._others(original, target)
             inside = self._rectangles(images) & chosen[:, None, None].to(images.device)
             images = torch.where(inside[:, None], others, images)
         batch.images = torch.cat([images, batch.images[place.stop :]])
 
-    @staticmethod
-    def _any_of(images: Tensor, count: int) -> Tensor:
-        return torch.randint(len(images), (count,)).to(images.device)
-
-    @staticmethod
-    def _other_than_itself(images: Tensor) -> Tensor:
-        count = len(images)
-        shift = torch.randint(1, count, (count,))
-        return ((torch.arange(count) + shift) % count).to(images.device)
+    def _others(self, source: Tensor, target: Tensor) -> Tensor:
+        """Return the image from which each source image (B, 3, H, W) gets a patch."""
+        count = len(source)
+        if self.patch == "target":
+            return target[torch.randint(len(target), (count,)).to(target.device)]
+        other = torch.arange(count) + torch.randint(1, count, (count,))
+        return source[(other % count).to(source.device)]
 
     def _rectangles(self, images: Tensor) -> Tensor:
         """Return the pixels (B, H, W) of one rectangle in each image.

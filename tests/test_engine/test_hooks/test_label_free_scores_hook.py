@@ -263,25 +263,25 @@ def test_confusion_is_that_of_the_features_of_both_domains(coco, mpii, tmp_path)
     assert found == pytest.approx(100 * domain_confusion(first, second))
 
 
-def test_features_of_some_people_are_enough(batches, monkeypatch):
-    """Every third person of the evaluation set, counted over its batches."""
-    from mmpose_da.engine.hooks import label_free_scores_hook as module
-
-    model = build(joints="MpiiDataset").eval()
-    hook = LabelFreeScoresHook(view=STILL, num_features=2)
-    runner = runner_of(model)
-    runner.val_dataloader = SimpleNamespace(dataset=range(6))
-    images = torch.cat([preprocess(model, batch) for batch in (*batches, batches[0])])
-    seen = []
-    monkeypatch.setattr(
-        module, "_features", lambda network, images: seen.append(images) or images
-    )
-    hook.before_val(runner)
-    hook.source = object()
+def test_features_of_some_people_are_enough(coco, mpii, tmp_path):
+    """As many people of each domain, evenly spread, as are asked for."""
+    runner = scores_of(run_config(tmp_path / "run", coco, mpii, UDA))
+    [hook] = [h for h in runner.hooks if isinstance(h, LabelFreeScoresHook)]
+    hook.num_features = 2
+    metrics = {}
     hook.before_val_epoch(runner)
-    for index, batch in enumerate((*batches, batches[0])):
-        hook.after_val_iter(runner, index, batch, [])
-    torch.testing.assert_close(torch.cat(seen), images[::3])
+    hook.after_val_epoch(runner, metrics)
+    features = []
+    for people in (hook.source, runner.val_dataloader.dataset):
+        assert len(people) > 2
+        for index in (0, len(people) // 2):
+            data = pseudo_collate([people[index]])
+            images = runner.model.data_preprocessor(data)["inputs"]
+            with torch.no_grad():
+                features.append(runner.model.extract_feat(images)[-1][0].mean((1, 2)))
+    first, second = torch.stack(features).split(2)
+    expected = 100 * domain_confusion(first, second)
+    assert metrics == {"label_free/confusion": pytest.approx(expected)}
 
 
 def test_other_models():
