@@ -36,7 +36,7 @@ class Adaptation(BaseModule):
             to ``'head'``.
         rampup (dict, optional): Raises the argument named by :attr:`ramps` from 0 to
             its value, from iteration ``begin`` (default: 0) to iteration ``end``
-            (default: the last one of the run; a float is a share of the run), along a
+            (default: the last one of the run; floats are shares of the run), along a
             ``curve``: ``'linear'`` or ``'sigmoid'`` (2 / (1 + exp(-10 p)) - 1, Ganin
             and Lempitsky, 2015, Sec. 4). Defaults to None: no ramp.
     """
@@ -172,30 +172,36 @@ class RampUp:
     }
 
     def __init__(
-        self, end: float | None = None, begin: int = 0, curve: str = "linear"
+        self, end: float | None = None, begin: float = 0, curve: str = "linear"
     ) -> None:
-        if isinstance(end, float) and not 0 < end <= 1:
-            raise ValueError(
-                f"rampup end={end} is a share of the run, which must be in (0, 1]; an "
-                "iteration is an int"
-            )
-        if begin < 0 or (isinstance(end, int) and end <= begin):
+        for name, value in dict(begin=begin, end=end).items():
+            if isinstance(value, float) and not 0 < value <= 1:
+                raise ValueError(
+                    f"rampup {name}={value} is a share of the run, which must be in "
+                    "(0, 1]; an iteration is an int"
+                )
+        last = 1.0 if end is None else end
+        if begin < 0 or (type(begin) is type(last) and last <= begin):
             raise ValueError(f"rampup needs 0 <= begin < end, not {begin} and {end}")
         if curve not in self.CURVES:
             raise ValueError(
                 f"rampup curve '{curve}' is not one of {sorted(self.CURVES)}"
             )
-        self.begin, self.end, self.curve = begin, end, curve
+        self.begin, self.end, self.curve = begin, last, curve
 
     def __call__(self, iteration: int, max_iters: int | None = None) -> float:
-        end = self.end
-        if end is None or isinstance(end, float):
-            if max_iters is None:
-                raise ValueError(
-                    "rampup without an `end`, or with a share of the run as its `end`, "
-                    "takes the number of iterations from the Runner, but there is no "
-                    "Runner"
-                )
-            end = max_iters * (1 if end is None else end)
-        progress = (iteration - self.begin) / max(end - self.begin, 1)
+        begin, end = (self._iteration(x, max_iters) for x in (self.begin, self.end))
+        progress = (iteration - begin) / max(end - begin, 1)
         return self.CURVES[self.curve](min(max(progress, 0.0), 1.0))
+
+    @staticmethod
+    def _iteration(value: float, max_iters: int | None) -> float:
+        """Return the iteration at a share of the run, or the given iteration."""
+        if not isinstance(value, float):
+            return value
+        if max_iters is None:
+            raise ValueError(
+                "rampup with a share of the run, or without an `end`, takes the number "
+                "of iterations from the Runner, but there is no Runner"
+            )
+        return max_iters * value

@@ -35,6 +35,10 @@ def test_rampup_over_a_share_of_the_run():
     assert [rampup(i, max_iters=60) for i in (10, 15, 30, 60)] == [0, 0.25, 1, 1]
     assert [rampup(i, max_iters=220) for i in (10, 60, 110)] == [0, 0.5, 1]
     assert RampUp(end=1.0)(30, max_iters=60) == 0.5
+    last_third = RampUp(begin=2 / 3)
+    assert [last_third(i, max_iters=60) for i in (39, 50, 60)] == [0, 0.5, 1]
+    with pytest.raises(ValueError, match="number of iterations"):
+        RampUp(begin=0.5, end=20)(10)
     with pytest.raises(ValueError, match="number of iterations"):
         rampup(0)
 
@@ -44,6 +48,7 @@ def test_rampup_over_a_share_of_the_run():
     [
         *(dict(end=0), dict(begin=5, end=5), dict(end=9, curve="round")),
         *(dict(end=0.0), dict(end=1.5), dict(begin=-1, end=0.5)),
+        *(dict(begin=0.5, end=0.5), dict(begin=1.0), dict(begin=1.5)),
     ],
 )
 def test_impossible_rampups(kwargs):
