@@ -33,6 +33,7 @@ EMBEDDED = {
     *("joint", "ssda-5", "style", "info-max"),
     *(f"mean-teacher-style-{level}" for level in ("adversarial", "info-max")),
     *("mean-teacher-style-occlusion", "mean-teacher-weak", "mean-teacher-turned"),
+    "best-turned",
     *("patches", "source-only-patches", "mean-teacher-patches"),
     *("adain", "mean-teacher-adain", "parts", "parts-mean-teacher", "regda"),
 }
@@ -281,9 +282,10 @@ def test_rows_of_the_embedded_pair_differ_in_the_method_alone():
     names = ABLATION | LEVELS | EMBEDDED
     assert {row[len("studio2street_res18") :].strip("_") for row in rows} == names
     first = rows["studio2street_res18_source-only"]
-    longer = rows["studio2street_res18_best"].train_cfg
-    assert longer.pop("max_iters") == 3 * first.train_cfg.max_iters
-    longer.max_iters = first.train_cfg.max_iters
+    for recipe in ("best", "best-turned"):
+        longer = rows[f"studio2street_res18_{recipe}"].train_cfg
+        assert longer.pop("max_iters") == 3 * first.train_cfg.max_iters
+        longer.max_iters = first.train_cfg.max_iters
     twice = rows["studio2street_res18_regda"].optim_wrapper.optimizer
     assert twice.lr == 2 * first.optim_wrapper.optimizer.lr
     twice.lr = first.optim_wrapper.optimizer.lr

@@ -12,10 +12,13 @@ upright_teacher = dict(
         _base_.mean_teacher.student_view, rotation=15, scale=(0.9, 1.1), shear=0))
 
 # People in any orientation, such as athletes, without patches: source images turn as
-# well, and fewer pseudo-labels are taught, because more of them are wrong.
+# well. Most pseudo-labels are wrong at first, so that the teacher waits for a third of
+# the run, and the people of whom it is surest are taught alone.
 turned_teacher = dict(
     upright_teacher,
     student_view=dict(upright_teacher['student_view'], rotation=60),
-    share=0.4)
+    share=0.2,
+    share_of='person',
+    rampup=dict(begin=1 / 3))
 turned_source = dict(
     type='LabeledViews', view=dict(type='RandomView', rotation=180))
