@@ -88,8 +88,8 @@ class MeanTeacher(Adaptation):
             taught equally often. ``'all'``: it is that of all joints of all images
             together, so a joint of which the teacher is seldom sure is seldom taught,
             as in the code of Kim et al. ``'person'``: it is that of the people, those
-            with the highest mean confidence, all of whose joints are taught. Defaults
-            to ``'joint'``.
+            with the highest mean confidence over all joints, and all of their joints
+            are taught. Defaults to ``'joint'``.
         occlusion (dict, optional): Arguments of :class:`KeypointOcclusion`, which hides
             some joints from the student: those that are taught, or, with its
             ``threshold``, those inside the view of which the teacher is so sure.
