@@ -4,7 +4,6 @@ _base_ = './studio2street_res18_best-turned.py'
 
 model = dict(
     adaptations=dict(
-        mean_teacher=dict(
-            share=0.4, share_of='joint', threshold=0.0, rampup=None)))
+        mean_teacher=dict(share=0.4, threshold=0.0, rampup=None)))
 
 train_cfg = dict(max_iters=500)

@@ -13,13 +13,12 @@ upright_teacher = dict(
 
 # People in any orientation, such as athletes, without patches: source images turn as
 # well. Most pseudo-labels are wrong at first, so that the teacher waits for a third of
-# the run, and the people of whom it is surest are taught alone. The threshold leaves out
-# joints that the source does not label, which would count as sure once they are taught.
+# the run, and only the surest are taught. The threshold leaves out joints that the source
+# does not label.
 turned_teacher = dict(
     upright_teacher,
     student_view=dict(upright_teacher['student_view'], rotation=60),
     share=0.2,
-    share_of='person',
     threshold=0.1,
     rampup=dict(begin=1 / 3))
 turned_source = dict(

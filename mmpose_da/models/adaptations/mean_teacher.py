@@ -87,9 +87,7 @@ class MeanTeacher(Adaptation):
         share_of (str): ``'joint'``: the share is that of each joint, so all joints are
             taught equally often. ``'all'``: it is that of all joints of all images
             together, so a joint of which the teacher is seldom sure is seldom taught,
-            as in the code of Kim et al. ``'person'``: it is that of the people, those
-            with the highest mean confidence over all joints, and all of their joints
-            are taught. Defaults to ``'joint'``.
+            as in the code of Kim et al. Defaults to ``'joint'``.
         occlusion (dict, optional): Arguments of :class:`KeypointOcclusion`, which hides
             some joints from the student: those that are taught, or, with its
             ``threshold``, those inside the view of which the teacher is so sure.
@@ -135,10 +133,8 @@ class MeanTeacher(Adaptation):
             )
         if not 0 < share <= 1:
             raise ValueError(f"share must be in (0, 1], but is {share}")
-        if share_of not in ("joint", "all", "person"):
-            raise ValueError(
-                f"share_of='{share_of}' is none of 'joint', 'all', 'person'"
-            )
+        if share_of not in ("joint", "all"):
+            raise ValueError(f"share_of='{share_of}' is neither 'joint' nor 'all'")
         if teacher_views < 1:
             raise ValueError(f"teacher_views must be positive, but is {teacher_views}")
         if gamma < 0:
@@ -295,13 +291,10 @@ class MeanTeacher(Adaptation):
 
     def _is_sure(self, confidence: Tensor) -> Tensor:
         """Return which joints (B, K) are confident enough, in value and in rank."""
-        value = confidence
-        if self.share_of == "person":
-            value = confidence.mean(dim=1, keepdim=True)
-        ranked = value.flatten()[:, None] if self.share_of == "all" else value
+        ranked = confidence.flatten()[:, None] if self.share_of == "all" else confidence
         count = math.ceil(self.share * len(ranked))
         lowest = ranked.topk(count, dim=0).values[-1]
-        return (value >= lowest) & (confidence >= self.threshold)
+        return (confidence >= lowest) & (confidence >= self.threshold)
 
 
 def _is_inside(points: Tensor, last: Sequence[float]) -> Tensor:

@@ -264,15 +264,6 @@ def test_share_of_all_joints_takes_the_surest_whatever_the_joint():
     assert torch.equal(teacher._is_sure(confidence), confidence > smallest)
 
 
-def test_share_of_people_takes_those_with_the_surest_joints():
-    model, teacher = make_model(share=0.5, share_of="person", threshold=0.05)
-    confidence = torch.tensor([[0.9, 0.01], [0.5, 0.3], [0.2, 0.4], [0.6, 0.3]])
-    # The first and the last have the highest means; one joint of the first is below
-    # the threshold.
-    expected = [[1, 0], [0, 0], [0, 0], [1, 1]]
-    assert teacher._is_sure(confidence).int().tolist() == expected
-
-
 def test_several_views_of_the_teacher_are_averaged_in_the_crop():
     torch.manual_seed(0)
     strong = dict(type="RandomView", rotation=40, translation=0.1, flip_prob=0.5)
