@@ -13,8 +13,8 @@ upright_teacher = dict(
 
 # People in any orientation, such as athletes, without patches: source images turn as
 # well. Most pseudo-labels are wrong at first, so that the teacher waits for a third of
-# the run, and only the surest are taught. The threshold leaves out joints that the source
-# does not label.
+# the run, and only the surest are taught. The threshold leaves out joints that the
+# source does not label.
 turned_teacher = dict(
     upright_teacher,
     student_view=dict(upright_teacher['student_view'], rotation=60),
