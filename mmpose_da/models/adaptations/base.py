@@ -182,7 +182,7 @@ class RampUp:
                 )
         last = 1.0 if end is None else end
         if begin < 0 or (type(begin) is type(last) and last <= begin):
-            raise ValueError(f"rampup needs 0 <= begin < end, not {begin} and {end}")
+            raise ValueError(f"rampup needs 0 <= begin < end, not {begin} and {last}")
         if curve not in self.CURVES:
             raise ValueError(
                 f"rampup curve '{curve}' is not one of {sorted(self.CURVES)}"
